@@ -1,0 +1,50 @@
+// Package admin is what the gateway tells its operators over HTTP: whether it lives, whether it is ready, its metrics.
+package admin
+
+import (
+	"io"
+	"net/http"
+	"strings"
+)
+
+// Options of the admin handler. All fields are required.
+type Options struct {
+	// Ready tells whether the gateway takes new calls.
+	Ready func() bool
+	// Metrics serves the metrics.
+	Metrics http.Handler
+	// GRPC serves gRPC requests.
+	GRPC http.Handler
+}
+
+// Handler returns the handler of the admin address:
+//
+//   - /livez answers 200 as long as the process can answer at all
+//   - /readyz answers 200 while the gateway takes new calls, and 503 before that and once it was told to stop
+//   - /metrics is for Prometheus
+//   - grpc.health.v1 over gRPC
+func Handler(o Options) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok\n") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if o.Ready() {
+			answer(w, http.StatusOK, "ok\n")
+			return
+		}
+		answer(w, http.StatusServiceUnavailable, "not ready: starting or stopping\n")
+	})
+	mux.Handle("GET /metrics", o.Metrics)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
+			o.GRPC.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func answer(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text) // Who asked may have gone.
+}

@@ -1,0 +1,16 @@
+// Package gateway is Cardea as a library: an API gateway for gRPC services, with REST, in a process of your own.
+//
+//	cfg, err := config.Load("cardea.yaml")
+//	...
+//	gw, err := gateway.New(cfg,
+//		gateway.WithREST(orderv1.OrderService_ServiceDesc.ServiceName, orderv1.NewOrderServiceClient, orderv1.RegisterOrderServiceHandlerClient))
+//	...
+//	err = gw.Serve(ctx)
+//
+// The order of the files is the way of a call:
+//
+//   - gateway.go: New, Serve; options.go: what New takes
+//   - server.go: listeners, admin address, graceful stop
+//   - pipeline.go: what a call meets, in order: the table of contents of the product
+//   - snapshot.go: configuration and contracts compiled into plans and routes; routes.go shows them
+package gateway

@@ -1,0 +1,75 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"google.golang.org/grpc/health"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/cardea-gateway/cardea/gateway/config"
+	"github.com/cardea-gateway/cardea/gateway/internal/frontend"
+	"github.com/cardea-gateway/cardea/gateway/internal/telemetry"
+	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
+)
+
+// Gateway is one gateway. It is safe for concurrent use.
+type Gateway struct {
+	cfg     *configv1.Config
+	options *options
+	metrics *telemetry.Metrics
+	health  *health.Server
+	ready   atomic.Bool
+	served  atomic.Bool
+	running atomic.Pointer[snapshot]
+}
+
+// New compiles a configuration. It opens no connection and no port. The error names every mistake it found.
+func New(cfg *configv1.Config, opts ...Option) (*Gateway, error) {
+	cfg = proto.CloneOf(cfg)
+	if err := config.Complete(cfg); err != nil {
+		return nil, err
+	}
+	o := newOptions(opts)
+	g := &Gateway{cfg: cfg, options: o, metrics: telemetry.NewMetrics(o.version), health: health.NewServer()}
+	s, err := g.compile(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	g.running.Store(s)
+	return g, nil
+}
+
+// Serve listens on all addresses of the configuration and serves calls until the context ends; then it stops taking new
+// calls, lets those in flight finish for as long as the configuration allows, and returns nil, or an error if it had to cut
+// some off. An address that can't be used is an error at once. A Gateway serves once.
+func (g *Gateway) Serve(ctx context.Context) error {
+	if g.served.Swap(true) {
+		return errors.New("gateway: Serve was called before")
+	}
+	defer g.running.Load().close()
+	servers, err := g.listen()
+	if err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	return g.serve(ctx, servers)
+}
+
+// Close gives up a gateway that never served.
+func (g *Gateway) Close() error {
+	g.served.Store(true)
+	return g.running.Load().close()
+}
+
+// front returns the front ends over a table.
+func (g *Gateway) front(table func() *frontend.Table) *frontend.Front {
+	f := &frontend.Front{Table: table, Done: func(x frontend.Exchange, rec *frontend.Record) {
+		g.metrics.Observe(rec)
+		if !g.cfg.GetAccessLog().GetDisabled() {
+			telemetry.LogAccess(x.Context(), g.options.accessLog, x, rec)
+		}
+	}}
+	return f
+}

@@ -1,0 +1,48 @@
+package frontend
+
+import (
+	"context"
+	"io"
+
+	"google.golang.org/grpc/peer"
+
+	"github.com/cardea-gateway/cardea/policies/call"
+)
+
+// Exchange is one HTTP request and its answer. It belongs to the goroutine that serves it, with one exception: reading
+// the body may run beside writing the answer.
+type Exchange interface {
+	// Context ends when the client goes away, and when the exchange was served.
+	Context() context.Context
+	// Method is the HTTP method as received.
+	Method() string
+	// Path is the path as received: not decoded, without the query.
+	Path() string
+	// Query is the query string as received: not decoded, without the question mark.
+	Query() string
+	// Authority is the host that the client asked for, port included.
+	Authority() string
+	// Major is the major version of HTTP.
+	Major() int
+	// Peer is who sits at the other end of the connection.
+	Peer() *peer.Peer
+	// Header looks up the headers of the request, names in lower case. It is valid until the exchange ends.
+	Header() call.Header
+	// Body reads the request's body. Closing it makes a read under way return, from any goroutine.
+	Body() io.ReadCloser
+
+	// AddHeader adds a header to the answer; it has no effect once the answer has started.
+	AddHeader(name, value string)
+	// Start sends status and headers, at the latest with the first bytes of the body. Only the first call counts.
+	Start(status int)
+	// Write sends bytes of the body; it starts the answer with 200 if need be.
+	Write(p []byte) (int, error)
+	// Flush sends on what Write has buffered.
+	Flush() error
+	// AddTrailer adds a trailer; the answer must have started.
+	AddTrailer(name, value string)
+	// Status is the status that was sent; 0 before the answer started.
+	Status() int
+	// Bytes tells how many bytes of body were read and written.
+	Bytes() (read, written int64)
+}

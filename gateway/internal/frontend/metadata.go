@@ -1,0 +1,145 @@
+package frontend
+
+import (
+	"encoding/base64"
+	"strings"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/cardea-gateway/cardea/policies/call"
+)
+
+// Metadata travels as HTTP headers under the same name; values under names that end in -bin travel as base64
+// (gRPC over HTTP/2, "Custom-Metadata").
+const binarySuffix = "-bin"
+
+// private headers stay between the client and the gateway. Credentials are meant for the gateway alone; what says where
+// a request came from is believed only once a proxy in front is known to be trusted; the rest belongs to one connection
+// or describes the body, which changes on the way.
+var private = map[string]bool{
+	"authorization": true, "proxy-authorization": true, "proxy-authenticate": true, "cookie": true, "x-api-key": true,
+
+	"forwarded": true, "x-forwarded-for": true, "x-forwarded-host": true, "x-forwarded-proto": true,
+	"x-forwarded-port": true, "x-real-ip": true,
+
+	"connection": true, "keep-alive": true, "proxy-connection": true, "te": true, "trailer": true, "upgrade": true,
+	"transfer-encoding": true, "http2-settings": true, "host": true, "expect": true,
+
+	"accept": true, "accept-encoding": true, "content-encoding": true, "content-length": true, "content-type": true,
+	"user-agent": true,
+}
+
+// allowedGRPC are the names under the reserved prefix "grpc-" that are ordinary metadata all the same.
+var allowedGRPC = map[string]bool{"grpc-trace-bin": true, "grpc-tags-bin": true, "grpc-previous-rpc-attempts": true}
+
+// principalPrefix is the namespace in which the gateway tells backends who calls; clients can't write there.
+const principalPrefix = "cardea-"
+
+// Incoming returns the metadata that a request's headers amount to for a backend. Malformed base64 in a -bin header is
+// an error; names and values that gRPC can't carry are left out.
+func Incoming(header call.Header) (metadata.MD, error) {
+	md := metadata.MD{}
+	var failure error
+	dropped := connectionHeaders(header)
+	header.Range(func(name string, values []string) bool {
+		if dropped[name] || !forwarded(name) {
+			return true
+		}
+		failure = addIncoming(md, name, values)
+		return failure == nil
+	})
+	return md, failure
+}
+
+func addIncoming(md metadata.MD, name string, values []string) error {
+	for _, value := range values {
+		if !strings.HasSuffix(name, binarySuffix) {
+			if printable(value) {
+				md[name] = append(md[name], value)
+			}
+			continue
+		}
+		for part := range strings.SplitSeq(value, ",") { // Several values may be joined by commas.
+			raw, err := decodeBinary(strings.TrimSpace(part))
+			if err != nil {
+				return call.Refuse(codes.InvalidArgument, "MALFORMED_METADATA", "the header "+name+" is not valid base64")
+			}
+			md[name] = append(md[name], string(raw))
+		}
+	}
+	return nil
+}
+
+// connectionHeaders returns the names that the Connection header makes hop-by-hop (RFC 9110, section 7.6.1); usually nil.
+func connectionHeaders(header call.Header) map[string]bool {
+	var names map[string]bool
+	for _, value := range header.Values("connection") {
+		for name := range strings.SplitSeq(value, ",") {
+			if names == nil {
+				names = map[string]bool{}
+			}
+			names[strings.ToLower(strings.TrimSpace(name))] = true
+		}
+	}
+	return names
+}
+
+// forwarded tells whether a header passes through the gateway, in either direction.
+func forwarded(name string) bool {
+	switch {
+	case private[name], strings.HasPrefix(name, principalPrefix), !validName(name):
+		return false
+	case strings.HasPrefix(name, "grpc-"):
+		return allowedGRPC[name]
+	}
+	return true
+}
+
+// returned tells whether a backend's metadata passes back to the client.
+func returned(name string) bool {
+	return name == "set-cookie" || forwarded(name)
+}
+
+// eachOutgoing calls add for each header that the metadata of an answer amounts to.
+func eachOutgoing(md metadata.MD, add func(name, value string)) {
+	for name, values := range md {
+		if !returned(name) {
+			continue
+		}
+		for _, value := range values {
+			if strings.HasSuffix(name, binarySuffix) {
+				value = base64.RawStdEncoding.EncodeToString([]byte(value))
+			}
+			if printable(value) { // A backend can't break out of its header.
+				add(name, value)
+			}
+		}
+	}
+}
+
+// decodeBinary accepts padded and unpadded base64, as the specification demands.
+func decodeBinary(text string) ([]byte, error) {
+	return base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))
+}
+
+// validName tells whether gRPC can carry a metadata key: 0-9 a-z _ - .
+func validName(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// printable tells whether gRPC can carry a text value: printable ASCII and spaces.
+func printable(value string) bool {
+	for i := range len(value) {
+		if value[i] < 0x20 || value[i] > 0x7e {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,238 @@
+package frontend
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/cardea-gateway/cardea/gateway/internal/route"
+	"github.com/cardea-gateway/cardea/policies/call"
+)
+
+// httpRefusal is a refusal with an HTTP status that does not follow from its code.
+type httpRefusal struct {
+	error
+	status int
+}
+
+func (r httpRefusal) Unwrap() error { return r.error }
+
+func refuseAs(httpStatus int, code codes.Code, reason, message string) error {
+	return httpRefusal{call.Refuse(code, reason, message), httpStatus}
+}
+
+// serveREST serves a call over REST with JSON.
+func serveREST(x Exchange, t *Table, rec *Record) {
+	rc := &restCall{x: x, table: t, rec: rec}
+	if err := rc.serve(); err != nil {
+		rc.fail(err)
+	}
+}
+
+// restCall is one call over REST, from its route to its answer.
+type restCall struct {
+	x        Exchange
+	table    *Table
+	rec      *Record
+	binding  *Binding
+	captures route.Captures
+	body     limitedBody
+	call     *call.Call
+	answer   *answerMetadata // What the chain set; nil before it ran.
+	ended    bool            // The chain ended a stream without an error, and all its messages were taken.
+}
+
+// serve finds the binding, checks what can be checked without the body, and hands over to the generated handler.
+func (rc *restCall) serve() error {
+	if err := rc.match(); err != nil {
+		return err
+	}
+	rc.rec.Method = rc.binding.Plan.Method
+	if !rc.binding.Linked {
+		return call.Refuse(codes.Unimplemented, "REST_NOT_LINKED", fmt.Sprintf(
+			"%s has a REST binding, but its generated handler is not part of this gateway: call it over gRPC, or link the handler into a gateway of your own",
+			rc.binding.Plan.Method.FullName))
+	}
+	if err := rc.checkBody(); err != nil {
+		return err
+	}
+	if err := rc.checkQuery(); err != nil {
+		return err
+	}
+	ctx, cancel, err := withDeadline(rc.x.Context(), rc.x.Header())
+	if err != nil {
+		return err
+	}
+	rc.call = call.New(rc.binding.Plan.Method, rc.x.Header())
+	rc.rec.Call = rc.call
+	rc.body = limitedBody{ReadCloser: rc.x.Body(), left: rc.table.MaxMessageBytes}
+	defer rc.call.Wait()
+	defer cancel()
+	rc.table.Mount.serve(ctx, rc)
+	return nil
+}
+
+// match finds the binding of a path, or says why there is none. HEAD is GET without the body (RFC 9110, section 9.3.2).
+func (rc *restCall) match() error {
+	routes, method, path := rc.table.Routes, rc.x.Method(), rc.x.Path()
+	if routes == nil {
+		return notFound(path)
+	}
+	binding, ok := routes.Match(method, path, &rc.captures)
+	if !ok && method == http.MethodHead {
+		binding, ok = routes.Match(http.MethodGet, path, &rc.captures)
+	}
+	if ok {
+		rc.binding = binding
+		return nil
+	}
+	if rc.captures.Err() != nil {
+		return malformedPath()
+	}
+	allowed := routes.Methods(path)
+	if len(allowed) == 0 {
+		return notFound(path)
+	}
+	allow := strings.Join(allowed, ", ")
+	rc.x.AddHeader("Allow", allow)
+	return refuseAs(http.StatusMethodNotAllowed, codes.Unimplemented, "METHOD_NOT_ALLOWED",
+		fmt.Sprintf("%s is not allowed here; allowed: %s", method, allow))
+}
+
+func malformedPath() error {
+	return call.Refuse(codes.InvalidArgument, "MALFORMED_PATH", "the path is not percent-encoded UTF-8")
+}
+
+func notFound(path string) error {
+	return call.Refuse(codes.NotFound, "ROUTE_NOT_FOUND", fmt.Sprintf("no route matches the path %q", path))
+}
+
+// checkBody refuses a body in a form that can't be read. Rules without a body never look at one.
+func (rc *restCall) checkBody() error {
+	if rc.binding.Body == "" {
+		return nil
+	}
+	header := rc.x.Header()
+	if encoding := header.Get("content-encoding"); encoding != "" && encoding != "identity" {
+		return refuseAs(http.StatusUnsupportedMediaType, codes.InvalidArgument, "UNSUPPORTED_MEDIA_TYPE",
+			fmt.Sprintf("a body with content-encoding %q can't be read: send it uncompressed", encoding))
+	}
+	contentType := header.Get("content-type")
+	if contentType == "" {
+		return nil // Nothing else but JSON could be meant.
+	}
+	if media, params, err := mime.ParseMediaType(contentType); err == nil && media == "application/json" && isUTF8(params["charset"]) {
+		return nil
+	}
+	return refuseAs(http.StatusUnsupportedMediaType, codes.InvalidArgument, "UNSUPPORTED_MEDIA_TYPE",
+		fmt.Sprintf("a body of type %q can't be read: send JSON with the header content-type: application/json", contentType))
+}
+
+func isUTF8(charset string) bool {
+	return charset == "" || strings.EqualFold(charset, "utf-8")
+}
+
+// checkQuery refuses query parameters that are malformed or that name no field of the request: a misspelt filter must
+// not return everything.
+func (rc *restCall) checkQuery() error {
+	if rc.x.Query() == "" {
+		return nil
+	}
+	values, err := url.ParseQuery(rc.x.Query())
+	if err != nil {
+		return call.Refuse(codes.InvalidArgument, "MALFORMED_QUERY", "the query string is not correctly percent-encoded")
+	}
+	for name, all := range values {
+		if !isField(rc.binding.Plan.Method.Input, name) {
+			return call.Refuse(codes.InvalidArgument, "UNKNOWN_QUERY_PARAMETER",
+				fmt.Sprintf("the query parameter %q is no field of %s", name, rc.binding.Plan.Method.Input.FullName()))
+		}
+		for _, value := range all {
+			if !utf8.ValidString(value) {
+				return call.Refuse(codes.InvalidArgument, "MALFORMED_QUERY", fmt.Sprintf("the query parameter %q is not UTF-8", name))
+			}
+		}
+	}
+	return nil
+}
+
+// isField tells whether a query parameter names a field of a message: a path of original or JSON names, whose last may
+// carry a map key in brackets.
+func isField(message protoreflect.MessageDescriptor, path string) bool {
+	path, _, isMap := strings.Cut(path, "[")
+	for {
+		name, rest, more := strings.Cut(path, ".")
+		if message == nil {
+			return false
+		}
+		field := message.Fields().ByName(protoreflect.Name(name))
+		if field == nil {
+			field = message.Fields().ByJSONName(name)
+		}
+		switch {
+		case field == nil:
+			return false
+		case !more:
+			return field.IsMap() == isMap
+		}
+		message, path = field.Message(), rest
+	}
+}
+
+// fail ends the exchange with an error, if it has not started answering.
+func (rc *restCall) fail(err error) {
+	if rc.body.exceeded { // The handler reports it as some error of reading.
+		err = refuseAs(http.StatusRequestEntityTooLarge, codes.ResourceExhausted, reasonTooLarge,
+			fmt.Sprintf("the body is larger than the limit of %d bytes", rc.table.MaxMessageBytes))
+	}
+	rc.rec.finish(err)
+	if rc.x.Status() != 0 {
+		return
+	}
+	if rc.answer != nil {
+		header, _ := rc.answer.snapshot()
+		eachOutgoing(header, rc.x.AddHeader)
+	}
+	var refusal httpRefusal
+	errors.As(err, &refusal)
+	writeStatus(rc.x, statusOf(err), refusal.status, rc.table.Types)
+}
+
+// end writes the last line of a stream, without which its reader can't tell the end from a broken connection.
+func (rc *restCall) end() {
+	if rc.x.Status() == 0 {
+		rc.x.AddHeader("Content-Type", contentTypeNDJSON)
+	}
+	_, _ = rc.x.Write(append(statusLine(status.New(codes.OK, "").Proto(), rc.table.Types), '\n'))
+}
+
+// limitedBody reads up to a limit; whatever comes after it is an error.
+type limitedBody struct {
+	io.ReadCloser
+	left     int
+	exceeded bool
+}
+
+var errBodyTooLarge = errors.New("the body is too large")
+
+func (b *limitedBody) Read(p []byte) (int, error) {
+	if len(p) > b.left+1 {
+		p = p[:b.left+1] // One more byte tells an end at the limit from a body beyond it.
+	}
+	n, err := b.ReadCloser.Read(p)
+	if n > b.left {
+		b.exceeded = true
+		return b.left, errBodyTooLarge
+	}
+	b.left -= n
+	return n, err
+}

@@ -1,0 +1,8 @@
+// Package upstream is the far side of the gateway: a [Backend] opens raw streams on one of its instances. It is the seam
+// below which another data plane can stand; grpc-go is the first. Above it, an attempt chain of
+// grpc.StreamClientInterceptor is shared by whatever sends calls.
+//
+//   - backend.go: a backend, its resolver and its balancer
+//   - attempt.go: the attempt chain, and what is noted of one attempt
+//   - codec.go: messages as raw bytes
+package upstream

@@ -1,0 +1,78 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/grpc"
+)
+
+// Option changes what New builds.
+type Option func(*options)
+
+type options struct {
+	log          *slog.Logger
+	accessLog    *slog.Logger
+	version      string
+	onReady      func(Addresses)
+	interceptors []grpc.StreamServerInterceptor
+	rest         map[string]registerREST
+}
+
+type registerREST func(context.Context, *runtime.ServeMux, grpc.ClientConnInterface) error
+
+// WithREST links the handlers that protoc-gen-grpc-gateway generated for a service: its methods answer over REST as their
+// google.api.http rules say. Without it, REST calls to the service answer 501. A second call for the same service replaces
+// the first.
+//
+//	gateway.WithREST("food.geo.v1.GeoService", geov1.NewGeoServiceClient, geov1.RegisterGeoServiceHandlerClient)
+func WithREST[C any](service string, newClient func(grpc.ClientConnInterface) C, register func(context.Context, *runtime.ServeMux, C) error) Option {
+	return func(o *options) {
+		o.rest[service] = func(ctx context.Context, mux *runtime.ServeMux, cc grpc.ClientConnInterface) error {
+			return register(ctx, mux, newClient(cc))
+		}
+	}
+}
+
+// WithInterceptors adds interceptors of your own to every routed method, behind Cardea's policies, in the given order.
+// They see the client's metadata, the peer and a transport stream in the context, as in any grpc server. RecvMsg and SendMsg
+// carry raw messages (*call.Message): interceptors that look into messages don't belong here.
+func WithInterceptors(interceptors ...grpc.StreamServerInterceptor) Option {
+	return func(o *options) { o.interceptors = append(o.interceptors, interceptors...) }
+}
+
+// WithLogger sets the logger for what the gateway does; by default it is slog's.
+func WithLogger(log *slog.Logger) Option {
+	return func(o *options) { o.log = log }
+}
+
+// WithAccessLogger sets the logger for requests, a line each; by default it is the other logger. The configuration can
+// turn the access log off.
+func WithAccessLogger(log *slog.Logger) Option {
+	return func(o *options) { o.accessLog = log }
+}
+
+// WithVersion sets the version that metrics and backends see; by default it is "dev".
+func WithVersion(version string) Option {
+	return func(o *options) { o.version = version }
+}
+
+// WithOnReady sets a function that Serve calls once all addresses accept connections. It must not block.
+func WithOnReady(f func(Addresses)) Option {
+	return func(o *options) { o.onReady = f }
+}
+
+func newOptions(opts []Option) *options {
+	o := &options{version: "dev", onReady: func(Addresses) {}, rest: map[string]registerREST{}}
+	for _, opt := range opts {
+		opt(o)
+	}
+	if o.log == nil {
+		o.log = slog.Default()
+	}
+	if o.accessLog == nil {
+		o.accessLog = o.log
+	}
+	return o
+}

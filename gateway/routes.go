@@ -1,0 +1,37 @@
+package gateway
+
+import (
+	"strings"
+
+	"github.com/cardea-gateway/cardea/gateway/internal/frontend"
+	policyv1 "github.com/cardea-gateway/cardea/gen/go/cardea/policy/v1"
+	"github.com/cardea-gateway/cardea/policies/call"
+)
+
+// Route is one way to call a method.
+type Route struct {
+	// HTTPMethod and Template are the REST binding; both are empty where the method answers over gRPC alone.
+	HTTPMethod, Template string
+	// Method is the full name of the gRPC method, such as food.order.v1.OrderService/GetOrder. It ends in /* where the
+	// contract of a service is not known.
+	Method string
+	// Backend is the name of the backend that serves it.
+	Backend string
+	// Public is true if anybody may call the method; otherwise it is refused.
+	Public bool
+	// Linked is true if the REST binding works: its generated handler is part of the binary.
+	Linked bool
+}
+
+// Routes returns all ways to call the methods of the backends, in the order of the configuration and of the contracts.
+func (g *Gateway) Routes() []Route {
+	return append([]Route(nil), g.running.Load().routes...)
+}
+
+func newRoute(m *call.Method, policy *policyv1.Policy, binding *frontend.Binding) Route {
+	r := Route{Method: strings.TrimPrefix(m.FullName, "/"), Backend: m.Backend, Public: policy.GetAuth().GetPublic()}
+	if binding != nil {
+		r.HTTPMethod, r.Template, r.Linked = binding.HTTPMethod, binding.Template.String(), binding.Linked
+	}
+	return r
+}

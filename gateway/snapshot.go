@@ -1,0 +1,232 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"google.golang.org/grpc"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/reflection"
+	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	reflectionv1alpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/cardea-gateway/cardea/gateway/internal/chain"
+	"github.com/cardea-gateway/cardea/gateway/internal/frontend"
+	"github.com/cardea-gateway/cardea/gateway/internal/proxy"
+	"github.com/cardea-gateway/cardea/gateway/internal/route"
+	"github.com/cardea-gateway/cardea/gateway/internal/schema"
+	"github.com/cardea-gateway/cardea/gateway/internal/upstream"
+	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
+	policyv1 "github.com/cardea-gateway/cardea/gen/go/cardea/policy/v1"
+	"github.com/cardea-gateway/cardea/policies/call"
+)
+
+// snapshot is one configuration, compiled: immutable, and replaced whole.
+type snapshot struct {
+	table    *frontend.Table
+	admin    *frontend.Table
+	backends []*upstream.Backend
+	routes   []Route
+}
+
+func (s *snapshot) close() error {
+	var failures []error
+	for _, b := range s.backends {
+		failures = append(failures, b.Close())
+	}
+	return errors.Join(failures...)
+}
+
+// compiler builds a snapshot.
+type compiler struct {
+	*Gateway
+	cfg      *configv1.Config
+	set      *schema.Set
+	policies *schema.Policies
+	routes   *route.Builder[*frontend.Binding]
+	out      *snapshot
+	failures []error
+}
+
+// compile builds the snapshot of a configuration. All mistakes are found before it gives up; on failure nothing is left
+// open.
+func (g *Gateway) compile(cfg *configv1.Config) (*snapshot, error) {
+	c := &compiler{Gateway: g, cfg: cfg, policies: schema.NewPolicies(cfg.GetPolicies()), routes: route.NewBuilder[*frontend.Binding]()}
+	set, err := schema.Load(cfg.GetDescriptors().GetImages())
+	c.fail(err)
+	c.set = set
+	c.out = &snapshot{table: c.newTable(), admin: c.newTable()}
+	for _, backend := range cfg.GetBackends() {
+		c.backend(backend)
+	}
+	c.own()
+	c.finish()
+	if err := errors.Join(c.failures...); err != nil {
+		_ = c.out.close()
+		return nil, err
+	}
+	return c.out, nil
+}
+
+func (c *compiler) newTable() *frontend.Table {
+	return &frontend.Table{
+		Methods: map[string]*frontend.Plan{}, Services: map[string]*frontend.Plan{},
+		Types: c.set, Mount: frontend.NewMount(c.set),
+		MaxMessageBytes: int(c.cfg.GetLimits().GetMaxMessageBytes()),
+	}
+}
+
+func (c *compiler) fail(err error) {
+	if err != nil {
+		c.failures = append(c.failures, err)
+	}
+}
+
+// finish closes what is open to the end: routes, and selectors that selected nothing.
+func (c *compiler) finish() {
+	c.out.table.Routes = c.routes.Build()
+	for _, selector := range c.policies.Unused() {
+		c.fail(fmt.Errorf("policies: the selector %q matches no method of a backend's services", selector))
+	}
+	for service := range c.options.rest {
+		if c.set.Service(service) == nil {
+			c.fail(fmt.Errorf("handlers are linked for the service %s, whose contract is not known", service))
+		}
+	}
+}
+
+// backend opens a backend and compiles the methods of its services.
+func (c *compiler) backend(cfg *configv1.Backend) {
+	b, err := upstream.Open(upstream.Options{
+		Name: cfg.GetName(), Target: cfg.GetTarget(), Version: c.options.version,
+		MaxMessageBytes: int(c.cfg.GetLimits().GetMaxMessageBytes()),
+	})
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	c.out.backends = append(c.out.backends, b)
+	for _, name := range cfg.GetServices() {
+		if service := c.set.Service(name); service != nil {
+			c.known(b, service)
+		} else {
+			c.unknown(b, name)
+		}
+	}
+}
+
+// known compiles a service whose contract is known.
+func (c *compiler) known(b *upstream.Backend, service protoreflect.ServiceDescriptor) {
+	name := string(service.FullName())
+	register, linked := c.options.rest[name]
+	for i := range service.Methods().Len() {
+		md := service.Methods().Get(i)
+		plan := c.plan(b, describe(md, b.Name()), service, md)
+		rules, err := schema.Rules(md)
+		c.fail(err)
+		for _, rule := range rules {
+			c.bind(plan, rule, linked)
+		}
+		if len(rules) == 0 {
+			c.out.routes = append(c.out.routes, newRoute(plan.Method, c.policyOf(plan.Method, service, md), nil))
+		}
+	}
+	if linked {
+		c.fail(c.out.table.Mount.Register(context.Background(), register)) //nolint:forbidigo // Generated code asks for one, and uses it only to log.
+	}
+}
+
+func describe(md protoreflect.MethodDescriptor, backend string) *call.Method {
+	service := string(md.Parent().FullName())
+	return &call.Method{
+		FullName: "/" + service + "/" + string(md.Name()), Service: service, Name: string(md.Name()),
+		ClientStreams: md.IsStreamingClient(), ServerStreams: md.IsStreamingServer(),
+		Input: md.Input(), Output: md.Output(), Backend: backend,
+	}
+}
+
+// unknown compiles a service whose contract is not known: the methods that the configuration names, and one plan for the
+// rest.
+func (c *compiler) unknown(b *upstream.Backend, service string) {
+	for _, name := range append(c.policies.Exact(service), "*") {
+		method := &call.Method{
+			FullName: "/" + service + "/" + name, Service: service, Name: name,
+			ClientStreams: true, ServerStreams: true, Backend: b.Name(),
+		}
+		plan := c.plan(b, method, nil, nil)
+		c.out.routes = append(c.out.routes, newRoute(method, c.policyOf(method, nil, nil), nil))
+		if name == "*" {
+			c.out.table.Services[service] = plan
+		}
+	}
+}
+
+func (c *compiler) policyOf(m *call.Method, service protoreflect.ServiceDescriptor, md protoreflect.MethodDescriptor) *policyv1.Policy {
+	return c.policies.For(m.Service+"."+m.Name, service, md)
+}
+
+// plan compiles one method of a backend and adds it to the table.
+func (c *compiler) plan(b *upstream.Backend, m *call.Method, service protoreflect.ServiceDescriptor, md protoreflect.MethodDescriptor) *frontend.Plan {
+	end := proxy.Handler(proxy.Options{Method: m, Backend: b, Metadata: frontend.Incoming, Log: c.options.log})
+	plan := &frontend.Plan{
+		Method:        m,
+		Handler:       chain.Fold(info(m), end, c.pipeline(m, c.policyOf(m, service, md))...),
+		WantsMetadata: len(c.options.interceptors) > 0,
+	}
+	c.out.table.Methods[m.FullName] = plan
+	return plan
+}
+
+func info(m *call.Method) *grpc.StreamServerInfo {
+	return &grpc.StreamServerInfo{FullMethod: m.FullName, IsClientStream: m.ClientStreams, IsServerStream: m.ServerStreams}
+}
+
+// bind adds one way to call a method over REST.
+func (c *compiler) bind(plan *frontend.Plan, rule schema.Rule, linked bool) {
+	binding := &frontend.Binding{Plan: plan, HTTPMethod: rule.HTTPMethod, Template: rule.Template, Body: rule.Body, Linked: linked}
+	if err := c.routes.Add(rule.HTTPMethod, rule.Template, binding); err != nil {
+		c.fail(fmt.Errorf("%s: %w", strings.TrimPrefix(plan.Method.FullName, "/"), err))
+	}
+	md := plan.Method
+	descriptor := c.set.Service(md.Service)
+	c.out.routes = append(c.out.routes, newRoute(md, c.policyOf(md, descriptor, descriptor.Methods().ByName(protoreflect.Name(md.Name))), binding))
+}
+
+// own adds the services that the gateway itself offers: health on both faces, reflection where it is on.
+func (c *compiler) own() {
+	for _, local := range chain.Serve(&healthpb.Health_ServiceDesc, c.health) {
+		c.answer(c.out.table, local)
+		c.answer(c.out.admin, local)
+	}
+	if !c.cfg.GetReflection().GetEnabled() {
+		return
+	}
+	o := reflection.ServerOptions{Services: c, DescriptorResolver: c.set, ExtensionResolver: c.set}
+	for _, local := range chain.Serve(&reflectionv1.ServerReflection_ServiceDesc, reflection.NewServerV1(o)) {
+		c.answer(c.out.table, local)
+	}
+	for _, local := range chain.Serve(&reflectionv1alpha.ServerReflection_ServiceDesc, reflection.NewServer(o)) {
+		c.answer(c.out.table, local)
+	}
+}
+
+func (c *compiler) answer(table *frontend.Table, local chain.Local) {
+	table.Methods[local.Method.FullName] = &frontend.Plan{
+		Method:  local.Method,
+		Handler: chain.Fold(info(local.Method), local.End, chain.Recover(c.options.log)),
+	}
+}
+
+// GetServiceInfo tells reflection which services there are: those whose contract is known, and the gateway's own.
+func (c *compiler) GetServiceInfo() map[string]grpc.ServiceInfo {
+	services := map[string]grpc.ServiceInfo{}
+	for _, plan := range c.out.table.Methods {
+		if c.set.Service(plan.Method.Service) != nil {
+			services[plan.Method.Service] = grpc.ServiceInfo{}
+		}
+	}
+	return services
+}
