@@ -11,9 +11,9 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/cardea-gateway/cardea/gateway"
 	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
 	policyv1 "github.com/cardea-gateway/cardea/gen/go/cardea/policy/v1"
-	"github.com/cardea-gateway/cardea/gateway"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -120,7 +120,7 @@ func TestStatusDetailsAndMetadataPassBothWays(t *testing.T) {
 	service := newTestService()
 	service.unary = func(ctx context.Context, _ *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
 		in, _ := metadata.FromIncomingContext(ctx)
-		header := metadata.MD{"got-text": in.Get("x-text"), "got-bin": in.Get("x-raw-bin")}
+		header := metadata.MD{"got-text": in.Get("x-text"), "got-raw-bin": in.Get("x-raw-bin")}
 		header.Append("got-secret", append(in.Get("authorization"), in.Get("cookie")...)...)
 		header.Append("got-principal", in.Get("cardea-subject")...)
 		_ = grpc.SetHeader(ctx, header)
@@ -142,7 +142,8 @@ func TestStatusDetailsAndMetadataPassBothWays(t *testing.T) {
 	}
 	all := metadata.Join(header, trailer)
 	for name, want := range map[string][]string{
-		"got-text-": nil, "x-trailer": {"t"}, "x-trailer-bin": {"\x00\xff"}, "got-secret": nil, "got-principal": nil,
+		"got-text": {"a", "b"}, "got-raw-bin": {"\x00\x01"}, "got-secret": nil, "got-principal": nil,
+		"x-trailer": {"t"}, "x-trailer-bin": {"\x00\xff"},
 	} {
 		if diff := cmp.Diff(want, all[name]); diff != "" {
 			t.Errorf("%s: %s", name, diff)
@@ -207,10 +208,34 @@ func TestNothingOfAnUnroutedMethodReachesABackend(t *testing.T) {
 			t.Errorf("%s: got %v", method, err)
 		}
 	}
-	// A method of a routed service whose contract is not known is refused rather than tried.
-	err := conn.Invoke(t.Context(), "/grpc.testing.TestService/unaryCall", &testpb.SimpleRequest{}, &testpb.SimpleResponse{})
-	if status.Code(err) != codes.Unimplemented && call.Reason(err) != "METHOD_NOT_PUBLIC" {
-		t.Errorf("got %v", err)
+}
+
+// TestServiceWithoutContract proxies a service of which the gateway knows no more than the name.
+func TestServiceWithoutContract(t *testing.T) {
+	echo := func(_ any, ss grpc.ServerStream) error {
+		for {
+			var m testpb.SimpleRequest
+			if err := ss.RecvMsg(&m); err != nil {
+				return nil //nolint:nilerr // The end of the requests is the end of the call.
+			}
+			if err := ss.SendMsg(&testpb.SimpleResponse{Payload: m.GetPayload()}); err != nil {
+				return err
+			}
+		}
+	}
+	address := backend(t, func(*grpc.Server) {}, grpc.UnknownServiceHandler(echo))
+	gw := start(t, &configv1.Config{
+		Backends: []*configv1.Backend{{Name: "mystery", Target: "static:///" + address, Services: []string{"mystery.v1.Mystery"}}},
+		Policies: public("mystery.v1.Mystery.Open"),
+	})
+	conn := dial(t, gw.address())
+	request := &testpb.SimpleRequest{Payload: &testpb.Payload{Body: []byte("x")}}
+	answer := &testpb.SimpleResponse{}
+	if err := conn.Invoke(t.Context(), "/mystery.v1.Mystery/Open", request, answer); err != nil || string(answer.GetPayload().GetBody()) != "x" {
+		t.Errorf("the method that the configuration names: %v, %v", answer, err)
+	}
+	if err := conn.Invoke(t.Context(), "/mystery.v1.Mystery/Closed", request, answer); call.Reason(err) != "METHOD_NOT_PUBLIC" {
+		t.Errorf("a method that it does not name: %v", err)
 	}
 }
 
@@ -352,7 +377,6 @@ func TestEachBadGRPCRequest(t *testing.T) {
 			if tc.contentType != "" {
 				contentType = tc.contentType
 			}
-			// The contract is not known to the gateway: TestService's methods are streams to it, so a client stream it is.
 			r, err := http.NewRequestWithContext(t.Context(), method, "http://"+gw.address()+"/grpc.testing.TestService/UnaryCall", strings.NewReader(tc.body))
 			if err != nil {
 				t.Fatal(err)

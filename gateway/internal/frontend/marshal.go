@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
@@ -95,7 +96,7 @@ func (m *marshaler) NewDecoder(r io.Reader) runtime.Decoder {
 
 // Unmarshal reads one JSON value, which must be all there is.
 func (m *marshaler) Unmarshal(data []byte, v any) error {
-	if message, ok := v.(proto.Message); ok {
+	if message := messageIn(v); message != nil {
 		opts := protojson.UnmarshalOptions(m.UnmarshalOptions)
 		if err := opts.Unmarshal(data, message); err != nil {
 			return fmt.Errorf("the body is not a valid %s: %w", message.ProtoReflect().Descriptor().FullName(), tidy(err))
@@ -106,6 +107,24 @@ func (m *marshaler) Unmarshal(data []byte, v any) error {
 		return errors.New("the body is not one JSON value")
 	}
 	return m.JSONPb.Unmarshal(data, v)
+}
+
+// messageIn returns the message that v points to: v itself, or what a field of a message that v points to holds, made if
+// it is not there yet. It returns nil where v is no message.
+func messageIn(v any) proto.Message {
+	if message, ok := v.(proto.Message); ok {
+		return message
+	}
+	field := reflect.ValueOf(v)
+	if field.Kind() != reflect.Pointer || field.Elem().Kind() != reflect.Pointer {
+		return nil
+	}
+	field = field.Elem()
+	if field.IsNil() && field.Type().Implements(reflect.TypeFor[proto.Message]()) {
+		field.Set(reflect.New(field.Type().Elem()))
+	}
+	message, _ := field.Interface().(proto.Message)
+	return message
 }
 
 // tidy makes the text of a protojson error stable and free of the library's name; protojson varies its white space so

@@ -42,10 +42,11 @@ func describe(r *Router[string], c *Captures, request string) string {
 		}
 		return "-"
 	}
+	parts := []string{value}
 	for i, v := range c.Template().Variables() {
-		value += fmt.Sprintf(" %s=%q", v.FieldPath, c.Raw(i))
+		parts = append(parts, fmt.Sprintf("%s=%q", v.FieldPath, c.Raw(i)))
 	}
-	return value
+	return strings.Join(parts, " ")
 }
 
 // TestMatch lists requests as pairs: the request, and what it matches.

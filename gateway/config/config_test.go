@@ -1,0 +1,284 @@
+package config_test
+
+import (
+	"errors"
+	"flag"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/cardea-gateway/cardea/gateway/config"
+	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
+	policyv1 "github.com/cardea-gateway/cardea/gen/go/cardea/policy/v1"
+)
+
+const (
+	listeners = "listeners:\n  - address: 127.0.0.1:8080\n"
+	backends  = `backends:
+  - name: orders
+    target: static:///127.0.0.1:50051
+    services: [food.order.v1.OrderService]
+`
+	minimal = listeners + backends
+)
+
+const yamlMark, errorMark = "-- gateway.yaml --\n", "-- error --\n"
+
+// update rewrites the expected errors: go test ./gateway/config -update.
+var update = flag.Bool("update", false, "rewrite the expected errors in testdata")
+
+// refusedFiles returns the files of testdata/refused: a comment, the YAML, and the error that it must give.
+func refusedFiles(t testing.TB) []string {
+	t.Helper()
+	files, err := filepath.Glob("testdata/refused/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files: %v", err)
+	}
+	return files
+}
+
+func readRefused(t testing.TB, file string) (comment, yaml, want string) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	comment, rest, ok := strings.Cut(string(data), yamlMark)
+	yaml, want, ok2 := strings.Cut(rest, errorMark)
+	if !ok || !ok2 {
+		t.Fatalf("%s lacks %q or %q", file, yamlMark, errorMark)
+	}
+	return comment, yaml, want
+}
+
+func TestRefused(t *testing.T) {
+	for _, file := range refusedFiles(t) {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			comment, yaml, want := readRefused(t, file)
+			cfg, err := config.Parse("gateway.yaml", []byte(yaml))
+			if err == nil || cfg != nil {
+				t.Fatalf("accepted: %v", cfg)
+			}
+			got := err.Error() + "\n"
+			if *update {
+				if err := os.WriteFile(file, []byte(comment+yamlMark+yaml+errorMark+got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestRefusedText has what would not survive in a text file.
+func TestRefusedText(t *testing.T) {
+	for _, tt := range []struct{ name, yaml, want string }{
+		{"not UTF-8", minimal + "# \xff\n", "c.yaml:7: not valid UTF-8; save the file as UTF-8"},
+		{"UTF-16", "\xff\xfea\x00:\x00", "c.yaml:1: not valid UTF-8; save the file as UTF-8"},
+		{
+			"line separator", listeners + "# a\u2028b\n",
+			"c.yaml:3: an invisible Unicode line separator (U+0085, U+2028 or U+2029); remove it",
+		},
+		{"control character", "a: \x01", "c.yaml: not valid YAML: control characters are not allowed"},
+		{"CR line ends", "\rfoo: 1\r" + minimal, "c.yaml:2:1 unknown field \"foo\", expected one of listeners, admin, backends, " +
+			"policies, descriptors, reflection, limits, drain_timeout, access_log\n   2 | foo: 1\n   2 | ^"},
+		{
+			"CRLF line ends", strings.ReplaceAll(minimal, "\n", "\r\n") + "limits: 7\r\n",
+			"c.yaml:7:9 expected fields for cardea.config.v1.Limits, got scalar\n   7 | limits: 7\n   7 | ........^",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := config.Parse("c.yaml", []byte(tt.yaml))
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			if diff := cmp.Diff(tt.want, err.Error()); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestAccepted has what the rules must let through.
+func TestAccepted(t *testing.T) {
+	for _, address := range []string{
+		"127.0.0.1:8080", ":8080", "[::1]:8080", "[::]:8080", "localhost:8080", "127.0.0.1:0", "gateway.internal:65535",
+		"[::ffff:127.0.0.1]:80",
+	} {
+		accept(t, "listeners: [{address: '"+address+"'}]\n"+backends)
+		accept(t, listeners+backends+"admin: {address: '"+strings.Replace(address, "8080", "8081", 1)+"'}\n")
+	}
+	for _, target := range []string{
+		"static:///127.0.0.1:50051", "static:///a:1,b:2,[::1]:3", "dns:///orders.internal:50051", "dns://10.0.0.53/orders:1",
+		"dns:///[::1]:50051", "dns://10.0.0.53:5353/orders:1",
+	} {
+		accept(t, listeners+"backends: [{name: a, target: '"+target+"', services: [a.A]}]\n")
+	}
+	for _, selector := range []string{
+		"food.order.v1.OrderService.GetOrder", "food.order.v1.OrderService.*", "food.*", "_a.B_1", "Service.Method",
+	} {
+		accept(t, minimal+"policies: [{selectors: ['"+selector+"'], policy: {}}]\n")
+	}
+	accept(t, "\ufeff"+minimal)
+	accept(t, strings.ReplaceAll(minimal, "\n", "\r\n"))
+	accept(t, "---\n"+minimal+"...\n")
+	accept(t, "listeners: [{address: ':0'}, {address: ':0'}, {address: 127.0.0.1:1}, {address: 127.0.0.2:1}]\n"+backends)
+	accept(t, minimal+"policies:\n- selectors: [a.b]\n  policy: {auth: {public: true}}\n"+
+		"- selectors: [a.*]\n  policy: {auth: {public: false}}\n")
+}
+
+func accept(t *testing.T, yaml string) *configv1.Config {
+	t.Helper()
+	cfg, err := config.Parse("gateway.yaml", []byte(yaml))
+	if err != nil {
+		t.Fatalf("%s\n%v", yaml, err)
+	}
+	return cfg
+}
+
+func TestDefaults(t *testing.T) {
+	want := &configv1.Config{
+		Listeners: []*configv1.Listener{{Address: "127.0.0.1:8080"}},
+		Admin:     &configv1.Admin{Address: "127.0.0.1:9901"},
+		Backends: []*configv1.Backend{{
+			Name:          "orders",
+			Target:        "static:///127.0.0.1:50051",
+			Services:      []string{"food.order.v1.OrderService"},
+			LoadBalancing: configv1.LoadBalancing_LOAD_BALANCING_ROUND_ROBIN,
+		}},
+		Limits: &configv1.Limits{
+			MaxMessageBytes:      4 << 20,
+			MaxConcurrentStreams: 250,
+			MaxHeaderBytes:       64 << 10,
+		},
+		DrainTimeout: durationpb.New(30 * time.Second),
+	}
+	if diff := cmp.Diff(want, accept(t, minimal), protocmp.Transform()); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+func TestFull(t *testing.T) {
+	got := accept(t, `
+listeners:
+  - address: ":8443"
+    tls: {certificate_file: certs/a.pem, private_key_file: /etc/a.key}
+admin: {address: "127.0.0.1:9000"}
+backends:
+  - name: orders
+    target: dns:///orders:50051
+    services: [food.order.v1.OrderService]
+    loadBalancing: LOAD_BALANCING_ROUND_ROBIN
+policies:
+  - selectors: [food.order.v1.OrderService.GetOrder]
+    policy: {auth: {public: true}}
+descriptors: {images: [image.binpb, ../x.binpb, /abs.binpb]}
+reflection: {enabled: true}
+limits: {max_message_bytes: 8Mi, max_concurrent_streams: 10, maxHeaderBytes: 1000}
+drain_timeout: 0s
+access_log: {disabled: true}
+`)
+	want := &configv1.Config{
+		Listeners: []*configv1.Listener{{
+			Address: ":8443",
+			Tls:     &configv1.ListenerTls{CertificateFile: "certs/a.pem", PrivateKeyFile: "/etc/a.key"},
+		}},
+		Admin: &configv1.Admin{Address: "127.0.0.1:9000"},
+		Backends: []*configv1.Backend{{
+			Name:          "orders",
+			Target:        "dns:///orders:50051",
+			Services:      []string{"food.order.v1.OrderService"},
+			LoadBalancing: configv1.LoadBalancing_LOAD_BALANCING_ROUND_ROBIN,
+		}},
+		Policies: []*configv1.PolicyRule{{
+			Selectors: []string{"food.order.v1.OrderService.GetOrder"},
+			Policy:    &policyv1.Policy{Auth: &policyv1.Auth{Public: true}},
+		}},
+		Descriptors:  &configv1.Descriptors{Images: []string{"image.binpb", "../x.binpb", "/abs.binpb"}},
+		Reflection:   &configv1.Reflection{Enabled: true},
+		Limits:       &configv1.Limits{MaxMessageBytes: 8 << 20, MaxConcurrentStreams: 10, MaxHeaderBytes: 1000},
+		DrainTimeout: durationpb.New(0),
+		AccessLog:    &configv1.AccessLog{Disabled: true},
+	}
+	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+func TestDefaultKeepsWhatIsSet(t *testing.T) {
+	cfg := accept(t, minimal)
+	before := cmp.Diff(nil, cfg, protocmp.Transform())
+	config.Default(cfg)
+	if diff := cmp.Diff(before, cmp.Diff(nil, cfg, protocmp.Transform())); diff != "" {
+		t.Errorf("a second Default changed:\n%s", diff)
+	}
+}
+
+func TestLoadResolvesFilesAgainstItsFolder(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "gateway.yaml")
+	const yaml = "listeners:\n- address: :1\n  tls: {certificate_file: tls/a.pem, private_key_file: ./a.key}\n" + backends +
+		"descriptors: {images: [image.binpb, /abs.binpb]}\n"
+	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tls := cfg.GetListeners()[0].GetTls()
+	got := append([]string{tls.GetCertificateFile(), tls.GetPrivateKeyFile()}, cfg.GetDescriptors().GetImages()...)
+	want := []string{filepath.Join(dir, "tls/a.pem"), filepath.Join(dir, "a.key"), filepath.Join(dir, "image.binpb"), "/abs.binpb"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+func TestLoadMissingFile(t *testing.T) {
+	_, err := config.Load(filepath.Join(t.TempDir(), "gateway.yaml"))
+	if !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "config: open ") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestParseConcurrently(t *testing.T) {
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			if _, err := config.Parse("gateway.yaml", []byte(minimal)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// FuzzParse wants no panic, and either a configuration or an error that names the file.
+func FuzzParse(f *testing.F) {
+	for _, file := range refusedFiles(f) {
+		_, yaml, _ := readRefused(f, file)
+		f.Add(yaml)
+	}
+	f.Add(minimal)
+	f.Add("a: \u2028\u0085 \r\r\n- [")
+	f.Fuzz(func(t *testing.T, yaml string) {
+		cfg, err := config.Parse("gateway.yaml", []byte(yaml))
+		if (cfg == nil) == (err == nil) {
+			t.Fatalf("got %v and %v", cfg, err)
+		}
+		if err != nil && !strings.HasPrefix(err.Error(), "gateway.yaml:") {
+			t.Errorf("the error does not start with its place: %v", err)
+		}
+	})
+}
