@@ -3,7 +3,7 @@
 //	cfg, err := config.Load("cardea.yaml")
 //	...
 //	gw, err := gateway.New(cfg,
-//		gateway.WithREST(orderv1.OrderService_ServiceDesc.ServiceName, orderv1.NewOrderServiceClient, orderv1.RegisterOrderServiceHandlerClient))
+//		gateway.WithREST("food.geo.v1.GeoService", geov1.NewGeoServiceClient, geov1.RegisterGeoServiceHandlerClient))
 //	...
 //	err = gw.Serve(ctx)
 //

@@ -49,7 +49,7 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	if g.served.Swap(true) {
 		return errors.New("gateway: Serve was called before")
 	}
-	defer g.running.Load().close()
+	defer func() { _ = g.running.Load().close() }() // Connections of a gateway that is over.
 	servers, err := g.listen()
 	if err != nil {
 		return fmt.Errorf("gateway: %w", err)

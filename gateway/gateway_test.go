@@ -50,7 +50,7 @@ func start(t *testing.T, cfg *configv1.Config, opts ...gateway.Option) *running 
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- gw.Serve(ctx) }()
 	r := &running{}

@@ -3,10 +3,10 @@ package gateway_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -399,7 +399,7 @@ func TestEachBadGRPCRequest(t *testing.T) {
 			got := answer.Header.Get("Grpc-Status") + answer.Trailer.Get("Grpc-Status")
 			want := ""
 			if tc.http == 200 {
-				want = fmt.Sprint(uint32(tc.grpc))
+				want = strconv.FormatUint(uint64(uint32(tc.grpc)), 10)
 			}
 			if answer.StatusCode != tc.http || got != want {
 				t.Errorf("got HTTP %d, gRPC status %q (%s); want %d, %q", answer.StatusCode, got,
@@ -417,7 +417,7 @@ func TestGRPCOverHTTP1IsExplained(t *testing.T) {
 	}
 	defer answer.Body.Close()
 	http.DefaultClient.CloseIdleConnections()
-	if body, _ := io.ReadAll(answer.Body); answer.StatusCode != 400 || !strings.Contains(string(body), "HTTP/2") {
+	if body, _ := io.ReadAll(answer.Body); answer.StatusCode != http.StatusBadRequest || !strings.Contains(string(body), "HTTP/2") {
 		t.Errorf("got %d %s", answer.StatusCode, body)
 	}
 }
@@ -446,7 +446,7 @@ func TestGracefulStopLetsCallsFinish(t *testing.T) {
 		}
 		conn.Close()
 	}
-	if answer, err := http.Get("http://" + gw.Admin.String() + "/readyz"); err != nil || answer.StatusCode != 503 {
+	if answer, err := http.Get("http://" + gw.Admin.String() + "/readyz"); err != nil || answer.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("readyz while draining: %v %v", answer, err)
 	} else {
 		answer.Body.Close()

@@ -27,7 +27,9 @@ type registerREST func(context.Context, *runtime.ServeMux, grpc.ClientConnInterf
 // the first.
 //
 //	gateway.WithREST("food.geo.v1.GeoService", geov1.NewGeoServiceClient, geov1.RegisterGeoServiceHandlerClient)
-func WithREST[C any](service string, newClient func(grpc.ClientConnInterface) C, register func(context.Context, *runtime.ServeMux, C) error) Option {
+func WithREST[C any](
+	service string, newClient func(grpc.ClientConnInterface) C, register func(context.Context, *runtime.ServeMux, C) error,
+) Option {
 	return func(o *options) {
 		o.rest[service] = func(ctx context.Context, mux *runtime.ServeMux, cc grpc.ClientConnInterface) error {
 			return register(ctx, mux, newClient(cc))

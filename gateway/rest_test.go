@@ -165,7 +165,7 @@ func TestRESTBindsPathQueryAndBody(t *testing.T) {
 			if tc.contentType != "" {
 				header = []string{"Content-Type", tc.contentType}
 			}
-			if a := send(t, gw, tc.method, tc.path, tc.body, header...); a.StatusCode != 200 {
+			if a := send(t, gw, tc.method, tc.path, tc.body, header...); a.StatusCode != http.StatusOK {
 				t.Fatalf("got %d %s", a.StatusCode, a.body)
 			}
 			if got := <-o.calls; !proto.Equal(got, tc.want) {
@@ -176,7 +176,7 @@ func TestRESTBindsPathQueryAndBody(t *testing.T) {
 	}
 	a := send(t, gw, "PATCH", "/v1/orders/7", `{"note":"x","items":[]}`, "Content-Type", jsonType)
 	got, ok := (<-o.calls).(*orderv1.UpdateOrderRequest)
-	if !ok || a.StatusCode != 200 || got.GetOrder().GetName() != "orders/7" {
+	if !ok || a.StatusCode != http.StatusOK || got.GetOrder().GetName() != "orders/7" {
 		t.Fatalf("PATCH: %d %v", a.StatusCode, got)
 	}
 	if diff := cmp.Diff(map[string]bool{"note": true, "items": true}, set(got.GetUpdateMask().GetPaths())); diff != "" {
@@ -252,7 +252,7 @@ func TestEachBadRequestIsExplained(t *testing.T) {
 func TestMethodOverrideHeaderIsIgnored(t *testing.T) {
 	gw := startOrders(t, newOrders())
 	a := send(t, gw, "POST", "/v1/orders/7", "", "X-HTTP-Method-Override", "GET", "Content-Type", "application/x-www-form-urlencoded")
-	if a.StatusCode != 405 {
+	if a.StatusCode != http.StatusMethodNotAllowed {
 		t.Errorf("got %d", a.StatusCode)
 	}
 }
@@ -504,7 +504,7 @@ func TestRESTAndGRPCOnOneConnection(t *testing.T) {
 			}
 			body, _ := io.ReadAll(answer.Body)
 			answer.Body.Close()
-			if answer.StatusCode != 200 || answer.Header.Get("Content-Type") != contentType || len(body) == 0 {
+			if answer.StatusCode != http.StatusOK || answer.Header.Get("Content-Type") != contentType || len(body) == 0 {
 				t.Errorf("%s: %d %v %q", contentType, answer.StatusCode, answer.Header, body)
 			}
 			if contentType == "application/grpc" && answer.Trailer.Get("Grpc-Status") != "0" {

@@ -81,7 +81,11 @@ func loadTLS(cfg *configv1.ListenerTls) (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tls: certificate_file and private_key_file: %w", err)
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2", "http/1.1"}}, nil
+	return &tls.Config{
+		MinVersion:   tls.VersionTLS12,
+		Certificates: []tls.Certificate{certificate},
+		NextProtos:   []string{"h2", "http/1.1"},
+	}, nil
 }
 
 // open adds a server for one address.
@@ -163,7 +167,8 @@ func (g *Gateway) setReady(ready bool) {
 
 // stop lets calls in flight finish, on all addresses at once, the admin address last: a probe can watch until the end.
 func (g *Gateway) stop(servers []server) error {
-	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.GetDrainTimeout().AsDuration()) //nolint:forbidigo // The caller's context has ended.
+	over := context.Background() //nolint:forbidigo // The caller's context has ended: that is why the servers stop.
+	ctx, cancel := context.WithTimeout(over, g.cfg.GetDrainTimeout().AsDuration())
 	defer cancel()
 	last := len(servers) - 1
 	failures := make([]error, last)
@@ -172,8 +177,9 @@ func (g *Gateway) stop(servers []server) error {
 		stopping.Go(func() { failures[i] = s.drain(ctx) })
 	}
 	stopping.Wait()
-	g.health.Shutdown()                                                             // Ends watches, which would hold the admin address open.
-	adminCtx, cancelAdmin := context.WithTimeout(context.Background(), time.Second) //nolint:forbidigo // The drain may have used up its time.
+	g.health.Shutdown() // Ends watches, which would hold the admin address open.
+	// The drain may have used up its time.
+	adminCtx, cancelAdmin := context.WithTimeout(over, time.Second)
 	defer cancelAdmin()
 	_ = servers[last].drain(adminCtx)
 	return errors.Join(failures...)

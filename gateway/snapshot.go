@@ -1,10 +1,8 @@
 package gateway
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"google.golang.org/grpc"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
@@ -120,23 +118,36 @@ func (c *compiler) backend(cfg *configv1.Backend) {
 
 // known compiles a service whose contract is known.
 func (c *compiler) known(b *upstream.Backend, service protoreflect.ServiceDescriptor) {
-	name := string(service.FullName())
-	register, linked := c.options.rest[name]
+	register, linked := c.options.rest[string(service.FullName())]
 	for i := range service.Methods().Len() {
 		md := service.Methods().Get(i)
-		plan := c.plan(b, describe(md, b.Name()), service, md)
-		rules, err := schema.Rules(md)
-		c.fail(err)
-		for _, rule := range rules {
-			c.bind(plan, rule, linked)
-		}
-		if len(rules) == 0 {
-			c.out.routes = append(c.out.routes, newRoute(plan.Method, c.policyOf(plan.Method, service, md), nil))
-		}
+		m := describe(md, b.Name())
+		policy := c.policies.For(m.Service+"."+m.Name, service, md)
+		c.bind(c.plan(b, m, policy), policy, md, linked)
 	}
 	if linked {
-		c.fail(c.out.table.Mount.Register(context.Background(), register)) //nolint:forbidigo // Generated code asks for one, and uses it only to log.
+		c.fail(c.out.table.Mount.Register(register))
 	}
+}
+
+// bind adds the ways to call a method over REST.
+func (c *compiler) bind(plan *frontend.Plan, policy *policyv1.Policy, md protoreflect.MethodDescriptor, linked bool) {
+	rules, err := schema.Rules(md)
+	c.fail(err)
+	for _, rule := range rules {
+		b := &frontend.Binding{Plan: plan, HTTPMethod: rule.HTTPMethod, Template: rule.Template, Body: rule.Body, Linked: linked}
+		if err := c.routes.Add(rule.HTTPMethod, rule.Template, b); err != nil {
+			c.fail(fmt.Errorf("%s: %w", md.FullName(), err))
+		}
+		c.list(plan.Method, policy, b)
+	}
+	if len(rules) == 0 {
+		c.list(plan.Method, policy, nil)
+	}
+}
+
+func (c *compiler) list(m *call.Method, policy *policyv1.Policy, b *frontend.Binding) {
+	c.out.routes = append(c.out.routes, newRoute(m, policy, b))
 }
 
 func describe(md protoreflect.MethodDescriptor, backend string) *call.Method {
@@ -156,24 +167,21 @@ func (c *compiler) unknown(b *upstream.Backend, service string) {
 			FullName: "/" + service + "/" + name, Service: service, Name: name,
 			ClientStreams: true, ServerStreams: true, Backend: b.Name(),
 		}
-		plan := c.plan(b, method, nil, nil)
-		c.out.routes = append(c.out.routes, newRoute(method, c.policyOf(method, nil, nil), nil))
+		policy := c.policies.For(service+"."+name, nil, nil)
+		plan := c.plan(b, method, policy)
+		c.list(method, policy, nil)
 		if name == "*" {
 			c.out.table.Services[service] = plan
 		}
 	}
 }
 
-func (c *compiler) policyOf(m *call.Method, service protoreflect.ServiceDescriptor, md protoreflect.MethodDescriptor) *policyv1.Policy {
-	return c.policies.For(m.Service+"."+m.Name, service, md)
-}
-
 // plan compiles one method of a backend and adds it to the table.
-func (c *compiler) plan(b *upstream.Backend, m *call.Method, service protoreflect.ServiceDescriptor, md protoreflect.MethodDescriptor) *frontend.Plan {
+func (c *compiler) plan(b *upstream.Backend, m *call.Method, policy *policyv1.Policy) *frontend.Plan {
 	end := proxy.Handler(proxy.Options{Method: m, Backend: b, Metadata: frontend.Incoming, Log: c.options.log})
 	plan := &frontend.Plan{
 		Method:        m,
-		Handler:       chain.Fold(info(m), end, c.pipeline(m, c.policyOf(m, service, md))...),
+		Handler:       chain.Fold(info(m), end, c.pipeline(m, policy)...),
 		WantsMetadata: len(c.options.interceptors) > 0,
 	}
 	c.out.table.Methods[m.FullName] = plan
@@ -182,17 +190,6 @@ func (c *compiler) plan(b *upstream.Backend, m *call.Method, service protoreflec
 
 func info(m *call.Method) *grpc.StreamServerInfo {
 	return &grpc.StreamServerInfo{FullMethod: m.FullName, IsClientStream: m.ClientStreams, IsServerStream: m.ServerStreams}
-}
-
-// bind adds one way to call a method over REST.
-func (c *compiler) bind(plan *frontend.Plan, rule schema.Rule, linked bool) {
-	binding := &frontend.Binding{Plan: plan, HTTPMethod: rule.HTTPMethod, Template: rule.Template, Body: rule.Body, Linked: linked}
-	if err := c.routes.Add(rule.HTTPMethod, rule.Template, binding); err != nil {
-		c.fail(fmt.Errorf("%s: %w", strings.TrimPrefix(plan.Method.FullName, "/"), err))
-	}
-	md := plan.Method
-	descriptor := c.set.Service(md.Service)
-	c.out.routes = append(c.out.routes, newRoute(md, c.policyOf(md, descriptor, descriptor.Methods().ByName(protoreflect.Name(md.Name))), binding))
 }
 
 // own adds the services that the gateway itself offers: health on both faces, reflection where it is on.

@@ -1,5 +1,7 @@
 package call
 
+import "slices"
+
 // Proof says how a principal was authenticated.
 type Proof string
 
@@ -37,10 +39,5 @@ func (p *Principal) HasScope(scope string) bool {
 	if p == nil {
 		return false
 	}
-	for _, s := range p.Scopes {
-		if s == scope {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(p.Scopes, scope)
 }

@@ -1,14 +1,16 @@
 package chain
 
 import (
+	"slices"
+
 	"google.golang.org/grpc"
 )
 
 // Fold makes one handler of a list of interceptors, in the order in which a call meets them, and the end of the chain.
 // It is done once for each method, when the configuration is loaded; nil interceptors are left out.
 func Fold(info *grpc.StreamServerInfo, end grpc.StreamHandler, interceptors ...grpc.StreamServerInterceptor) grpc.StreamHandler {
-	for i := len(interceptors) - 1; i >= 0; i-- {
-		interceptor, next := interceptors[i], end
+	for _, interceptor := range slices.Backward(interceptors) {
+		next := end
 		if interceptor == nil {
 			continue
 		}

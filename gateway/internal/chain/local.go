@@ -1,7 +1,6 @@
 package chain
 
 import (
-	"context"
 	"fmt"
 
 	"google.golang.org/grpc"
@@ -49,9 +48,7 @@ func fullName(desc *grpc.ServiceDesc, method string) string {
 func unary(m grpc.MethodDesc, impl any) grpc.StreamHandler {
 	return func(_ any, ss grpc.ServerStream) error {
 		ts := typed{ss}
-		answer, err := m.Handler(impl, ss.Context(), ts.RecvMsg, func(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-			return handler(ctx, request)
-		})
+		answer, err := m.Handler(impl, ss.Context(), ts.RecvMsg, nil)
 		if err != nil {
 			return err
 		}

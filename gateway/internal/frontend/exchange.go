@@ -11,7 +11,7 @@ import (
 
 // Exchange is one HTTP request and its answer. It belongs to the goroutine that serves it, with one exception: reading
 // the body may run beside writing the answer.
-type Exchange interface {
+type Exchange interface { //nolint:interfacebloat // A request and its answer, each of whose parts some front end needs.
 	// Context ends when the client goes away, and when the exchange was served.
 	Context() context.Context
 	// Method is the HTTP method as received.

@@ -91,7 +91,7 @@ func (f *frames) inflate(data mem.BufferSlice) (mem.BufferSlice, error) {
 			"the message is marked as compressed, but the header grpc-encoding names no compression")
 	}
 	source := data.Reader()
-	defer source.Close()
+	defer func() { _ = source.Close() }() // Frees what was not read; it can't fail.
 	z, _ := gzipReaders.Get().(*gzip.Reader)
 	defer gzipReaders.Put(z)
 	if err := z.Reset(source); err != nil {

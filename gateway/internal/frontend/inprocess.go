@@ -150,7 +150,7 @@ func (s *unaryStream) decode(reply any) error {
 	return decode(s.response, reply)
 }
 
-// applyTo honours the options with which generated handlers ask for metadata.
+// applyTo honors the options with which generated handlers ask for metadata.
 func (s *unaryStream) applyTo(opts []grpc.CallOption) {
 	header, trailer := s.snapshot()
 	for _, opt := range opts {

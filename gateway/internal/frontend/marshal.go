@@ -11,7 +11,6 @@ import (
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/genproto/googleapis/api/httpbody"
 	spb "google.golang.org/genproto/googleapis/rpc/status"
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -97,8 +96,7 @@ func (m *marshaler) NewDecoder(r io.Reader) runtime.Decoder {
 // Unmarshal reads one JSON value, which must be all there is.
 func (m *marshaler) Unmarshal(data []byte, v any) error {
 	if message := messageIn(v); message != nil {
-		opts := protojson.UnmarshalOptions(m.UnmarshalOptions)
-		if err := opts.Unmarshal(data, message); err != nil {
+		if err := m.UnmarshalOptions.Unmarshal(data, message); err != nil {
 			return fmt.Errorf("the body is not a valid %s: %w", message.ProtoReflect().Descriptor().FullName(), tidy(err))
 		}
 		return nil
@@ -123,7 +121,7 @@ func messageIn(v any) proto.Message {
 	if field.IsNil() && field.Type().Implements(reflect.TypeFor[proto.Message]()) {
 		field.Set(reflect.New(field.Type().Elem()))
 	}
-	message, _ := field.Interface().(proto.Message)
+	message, _ := reflect.TypeAssert[proto.Message](field)
 	return message
 }
 

@@ -39,8 +39,8 @@ func NewMount(types Types) *Mount {
 }
 
 // Register adds the handlers of one service.
-func (m *Mount) Register(ctx context.Context, register func(context.Context, *runtime.ServeMux, grpc.ClientConnInterface) error) error {
-	return register(ctx, m.mux, chainConn{})
+func (m *Mount) Register(register func(context.Context, *runtime.ServeMux, grpc.ClientConnInterface) error) error {
+	return register(context.Background(), m.mux, chainConn{}) //nolint:forbidigo // Generated code takes one and does not use it.
 }
 
 type restCallKey struct{}
@@ -97,8 +97,7 @@ func useCaptures(next runtime.HandlerFunc) runtime.HandlerFunc {
 }
 
 func handleError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, _ http.ResponseWriter, _ *http.Request, err error) {
-	var withStatus *runtime.HTTPStatusError
-	if errors.As(err, &withStatus) {
+	if withStatus, ok := errors.AsType[*runtime.HTTPStatusError](err); ok {
 		err = httpRefusal{malformedPath(), withStatus.HTTPStatus}
 	}
 	restCallFrom(ctx).fail(err)

@@ -59,7 +59,8 @@ func (rc *restCall) serve() error {
 	rc.rec.Method = rc.binding.Plan.Method
 	if !rc.binding.Linked {
 		return call.Refuse(codes.Unimplemented, "REST_NOT_LINKED", fmt.Sprintf(
-			"%s has a REST binding, but its generated handler is not part of this gateway: call it over gRPC, or link the handler into a gateway of your own",
+			"%s has a REST binding, but its generated handler is not part of this gateway: "+
+				"call it over gRPC, or link the handler into a gateway of your own",
 			rc.binding.Plan.Method.FullName))
 	}
 	if err := rc.checkBody(); err != nil {
@@ -141,7 +142,7 @@ func isUTF8(charset string) bool {
 	return charset == "" || strings.EqualFold(charset, "utf-8")
 }
 
-// checkQuery refuses query parameters that are malformed or that name no field of the request: a misspelt filter must
+// checkQuery refuses query parameters that are malformed or that name no field of the request: a misspelled filter must
 // not return everything.
 func (rc *restCall) checkQuery() error {
 	if rc.x.Query() == "" {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"runtime/debug"
+	"slices"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -104,7 +105,7 @@ func join(to, from metadata.MD) metadata.MD {
 		return maps.Clone(from)
 	}
 	for name, values := range from {
-		to[name] = append(to[name][:len(to[name]):len(to[name])], values...)
+		to[name] = append(slices.Clip(to[name]), values...)
 	}
 	return to
 }

@@ -80,7 +80,7 @@ func (p *Policies) Exact(service string) []string {
 	return names
 }
 
-// Unused returns the selectors that matched none of the methods asked for: misspelt ones, as a rule.
+// Unused returns the selectors that matched none of the methods asked for: misspelled ones, as a rule.
 func (p *Policies) Unused() []string {
 	var unused []string
 	for _, rule := range p.rules {

@@ -61,12 +61,12 @@ func TestPolicyPrecedence(t *testing.T) {
 }
 
 func TestPoliciesReportUnusedSelectors(t *testing.T) {
-	p := NewPolicies([]*configv1.PolicyRule{{Selectors: []string{"a.B.C", "a.B.Misspelt"}, Policy: &policyv1.Policy{}}})
+	p := NewPolicies([]*configv1.PolicyRule{{Selectors: []string{"a.B.C", "a.B.Misspelled"}, Policy: &policyv1.Policy{}}})
 	p.For("a.B.C", nil, nil)
-	if diff := cmp.Diff([]string{"a.B.Misspelt"}, p.Unused()); diff != "" {
+	if diff := cmp.Diff([]string{"a.B.Misspelled"}, p.Unused()); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"C", "Misspelt"}, p.Exact("a.B")); diff != "" {
+	if diff := cmp.Diff([]string{"C", "Misspelled"}, p.Exact("a.B")); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -87,10 +87,10 @@ func image(t *testing.T, files ...*descriptorpb.FileDescriptorProto) string {
 
 func TestLoadedImageComesBeforeWhatIsLinked(t *testing.T) {
 	name := image(t, &descriptorpb.FileDescriptorProto{
-		Name: proto.String("food/geo/v1/geo.proto"), Package: proto.String("food.geo.v1"), Syntax: proto.String("proto3"),
-		MessageType: []*descriptorpb.DescriptorProto{{Name: proto.String("Only")}},
-		Service: []*descriptorpb.ServiceDescriptorProto{{Name: proto.String("GeoService"), Method: []*descriptorpb.MethodDescriptorProto{{
-			Name: proto.String("New"), InputType: proto.String(".food.geo.v1.Only"), OutputType: proto.String(".food.geo.v1.Only"),
+		Name: new("food/geo/v1/geo.proto"), Package: new("food.geo.v1"), Syntax: new("proto3"),
+		MessageType: []*descriptorpb.DescriptorProto{{Name: new("Only")}},
+		Service: []*descriptorpb.ServiceDescriptorProto{{Name: new("GeoService"), Method: []*descriptorpb.MethodDescriptorProto{{
+			Name: new("New"), InputType: new(".food.geo.v1.Only"), OutputType: new(".food.geo.v1.Only"),
 		}}}},
 	})
 	set, err := Load([]string{name})

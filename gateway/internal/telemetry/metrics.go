@@ -24,7 +24,8 @@ func NewMetrics(version string) *Metrics {
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cardea_requests_total",
-			Help: "Requests served, by protocol (grpc, rest), service, method and gRPC status code. Service and method are empty where no method was found.",
+			Help: "Requests served, by protocol (grpc, rest), service, method and gRPC status code. " +
+				"Service and method are empty where no method was found.",
 		}, []string{"protocol", "service", "method", "code"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "cardea_request_duration_seconds",

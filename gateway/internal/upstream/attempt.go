@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"net"
+	"slices"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -13,9 +14,11 @@ import (
 
 // chain folds the attempt chain of a backend: interceptors in the order in which a call meets them, then the end.
 func chain(end grpc.Streamer, interceptors ...grpc.StreamClientInterceptor) grpc.Streamer {
-	for i := len(interceptors) - 1; i >= 0; i-- {
-		interceptor, next := interceptors[i], end
-		end = func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	for _, interceptor := range slices.Backward(interceptors) {
+		next := end
+		end = func(
+			ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, opts ...grpc.CallOption,
+		) (grpc.ClientStream, error) {
 			return interceptor(ctx, desc, cc, method, next, opts...)
 		}
 	}

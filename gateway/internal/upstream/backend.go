@@ -85,7 +85,9 @@ func (b *Backend) Stream(ctx context.Context, desc *grpc.StreamDesc, method stri
 }
 
 // pick is the end of the attempt chain: the balancer picks an instance, and the call is sent.
-func (b *Backend) pick(ctx context.Context, desc *grpc.StreamDesc, _ *grpc.ClientConn, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+func (b *Backend) pick(
+	ctx context.Context, desc *grpc.StreamDesc, _ *grpc.ClientConn, method string, opts ...grpc.CallOption,
+) (grpc.ClientStream, error) {
 	return b.conn.NewStream(ctx, desc, method, opts...)
 }
 

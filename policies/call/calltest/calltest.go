@@ -89,7 +89,7 @@ func newStream(c Call) (*stream, *Result) {
 func wire(m proto.Message) *call.Message {
 	message, err := call.MessageOf(m)
 	if err != nil {
-		panic(err) //nolint:forbidigo // The test made a message that can't exist.
+		panic(err)
 	}
 	return message
 }
