@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
@@ -75,6 +76,20 @@ func start(t *testing.T, cfg *configv1.Config, opts ...gateway.Option) *running 
 		}
 	})
 	return r
+}
+
+// await receives from a channel, and fails the test where nothing comes for long.
+func await[T any](t *testing.T, c <-chan T, failure string) T {
+	t.Helper()
+	timer := time.NewTimer(5 * time.Second)
+	defer timer.Stop()
+	select {
+	case v := <-c:
+		return v
+	case <-timer.C:
+		t.Fatal(failure)
+		panic("unreachable")
+	}
 }
 
 // dial connects a gRPC client to the gateway.

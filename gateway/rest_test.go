@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -447,11 +446,7 @@ func TestDisconnectOverRESTCancelsBackendCall(t *testing.T) {
 				if answer, err := transport.RoundTrip(r); err == nil {
 					answer.Body.Close()
 				}
-				select {
-				case <-ended:
-				case <-time.After(5 * time.Second):
-					t.Fatalf("%s: the backend's call was not canceled", path)
-				}
+				await(t, ended, path+": the backend's call was not canceled")
 			}
 		})
 	}
