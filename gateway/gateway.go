@@ -26,7 +26,18 @@ type Gateway struct {
 	running atomic.Pointer[snapshot]
 }
 
-// New compiles a configuration. It opens no connection and no port. The error names every mistake it found.
+// Open is [New] for a configuration file: its errors show file, line and column.
+func Open(path string, opts ...Option) (*Gateway, error) {
+	file, err := config.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	g, err := New(file.Config(), opts...)
+	return g, file.Explain(err)
+}
+
+// New compiles a configuration. It opens no connection and no port. The error joins every mistake it found, a
+// [config.FieldError] where one field is to blame.
 func New(cfg *configv1.Config, opts ...Option) (*Gateway, error) {
 	cfg = proto.CloneOf(cfg)
 	if err := config.Complete(cfg); err != nil {
@@ -36,7 +47,7 @@ func New(cfg *configv1.Config, opts ...Option) (*Gateway, error) {
 	g := &Gateway{cfg: cfg, options: o, metrics: telemetry.NewMetrics(o.version), health: health.NewServer()}
 	s, err := g.compile(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("gateway: %w", err)
+		return nil, err
 	}
 	g.running.Store(s)
 	return g, nil

@@ -300,7 +300,7 @@ func TestNewNamesEveryMistake(t *testing.T) {
 	}
 	for want, change := range map[string]func(*configv1.Config){
 		"descriptor image /nowhere": func(c *configv1.Config) { c.Descriptors = &configv1.Descriptors{Images: []string{"/nowhere"}} },
-		`"food.order.v1.OrderService.GetOder" matches no method`: func(c *configv1.Config) {
+		`policies[0].selectors[0]: food.order.v1.OrderService.GetOder matches no method`: func(c *configv1.Config) {
 			c.Policies = public("food.order.v1.OrderService.GetOder")
 		},
 		"listeners[0].address": func(c *configv1.Config) { c.Listeners[0].Address = "x" },

@@ -23,6 +23,7 @@ import (
 	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
 	geov1 "github.com/cardea-gateway/cardea/gen/go/food/geo/v1"
 	orderv1 "github.com/cardea-gateway/cardea/gen/go/food/order/v1"
+	"github.com/cardea-gateway/cardea/policies/call"
 )
 
 // orders is an order service that does what a test says, and remembers what reached it.
@@ -235,8 +236,12 @@ func TestEachBadRequestIsExplained(t *testing.T) {
 			if a.StatusCode != tc.want {
 				t.Errorf("got %d %s, want %d", a.StatusCode, a.body, tc.want)
 			}
-			if s := a.status(t); s.Code == 0 || !strings.Contains(s.Message, tc.says) {
-				t.Errorf("%+v does not say %q", s, tc.says)
+			s := a.status(t)
+			if s.Code == 0 || !strings.Contains(s.Message, tc.says) || strings.Contains(s.Message, "rpc error") {
+				t.Errorf("%+v does not say %q, or too much", s, tc.says)
+			}
+			if len(s.Details) != 1 || s.Details[0]["domain"] != call.Domain || s.Details[0]["reason"] == "" {
+				t.Errorf("details %v", s.Details)
 			}
 			if allow := a.Header.Get("Allow"); (allow != "") != (tc.want == 405) {
 				t.Errorf("Allow: %q", allow)

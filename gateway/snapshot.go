@@ -11,6 +11,7 @@ import (
 	reflectionv1alpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/cardea-gateway/cardea/gateway/config"
 	"github.com/cardea-gateway/cardea/gateway/internal/chain"
 	"github.com/cardea-gateway/cardea/gateway/internal/frontend"
 	"github.com/cardea-gateway/cardea/gateway/internal/proxy"
@@ -52,13 +53,16 @@ type compiler struct {
 // compile builds the snapshot of a configuration. All mistakes are found before it gives up; on failure nothing is left
 // open.
 func (g *Gateway) compile(cfg *configv1.Config) (*snapshot, error) {
-	c := &compiler{Gateway: g, cfg: cfg, policies: schema.NewPolicies(cfg.GetPolicies()), routes: route.NewBuilder[*frontend.Binding]()}
-	set, err := schema.Load(cfg.GetDescriptors().GetImages())
-	c.fail(err)
-	c.set = set
+	c := &compiler{
+		Gateway: g, cfg: cfg, set: schema.NewSet(), policies: schema.NewPolicies(cfg.GetPolicies()),
+		routes: route.NewBuilder[*frontend.Binding](),
+	}
+	for i, image := range cfg.GetDescriptors().GetImages() {
+		c.fail(config.At(fmt.Sprintf("descriptors.images[%d]", i), c.set.Add(image)))
+	}
 	c.out = &snapshot{table: c.newTable(), admin: c.newTable()}
-	for _, backend := range cfg.GetBackends() {
-		c.backend(backend)
+	for i, backend := range cfg.GetBackends() {
+		c.backend(fmt.Sprintf("backends[%d]", i), backend)
 	}
 	c.own()
 	c.finish()
@@ -87,7 +91,8 @@ func (c *compiler) fail(err error) {
 func (c *compiler) finish() {
 	c.out.table.Routes = c.routes.Build()
 	for _, selector := range c.policies.Unused() {
-		c.fail(fmt.Errorf("policies: the selector %q matches no method of a backend's services", selector))
+		c.fail(config.At(fmt.Sprintf("policies[%d].selectors[%d]", selector.Rule, selector.Index),
+			fmt.Errorf("%s matches no method of a backend's services", selector.Text)))
 	}
 	for service := range c.options.rest {
 		if c.set.Service(service) == nil {
@@ -96,20 +101,20 @@ func (c *compiler) finish() {
 	}
 }
 
-// backend opens a backend and compiles the methods of its services.
-func (c *compiler) backend(cfg *configv1.Backend) {
+// backend opens a backend and compiles the methods of its services. The field is where the configuration has it.
+func (c *compiler) backend(field string, cfg *configv1.Backend) {
 	b, err := upstream.Open(upstream.Options{
 		Name: cfg.GetName(), Target: cfg.GetTarget(), Version: c.options.version,
 		MaxMessageBytes: int(c.cfg.GetLimits().GetMaxMessageBytes()),
 	})
 	if err != nil {
-		c.fail(err)
+		c.fail(config.At(field+".target", err))
 		return
 	}
 	c.out.backends = append(c.out.backends, b)
-	for _, name := range cfg.GetServices() {
+	for i, name := range cfg.GetServices() {
 		if service := c.set.Service(name); service != nil {
-			c.known(b, service)
+			c.known(fmt.Sprintf("%s.services[%d]", field, i), b, service)
 		} else {
 			c.unknown(b, name)
 		}
@@ -117,33 +122,34 @@ func (c *compiler) backend(cfg *configv1.Backend) {
 }
 
 // known compiles a service whose contract is known.
-func (c *compiler) known(b *upstream.Backend, service protoreflect.ServiceDescriptor) {
+func (c *compiler) known(field string, b *upstream.Backend, service protoreflect.ServiceDescriptor) {
 	register, linked := c.options.rest[string(service.FullName())]
 	for i := range service.Methods().Len() {
 		md := service.Methods().Get(i)
 		m := describe(md, b.Name())
 		policy := c.policies.For(m.Service+"."+m.Name, service, md)
-		c.bind(c.plan(b, m, policy), policy, md, linked)
+		c.fail(config.At(field, c.bind(c.plan(b, m, policy), policy, md, linked)))
 	}
 	if linked {
-		c.fail(c.out.table.Mount.Register(register))
+		c.fail(config.At(field, c.out.table.Mount.Register(register)))
 	}
 }
 
 // bind adds the ways to call a method over REST.
-func (c *compiler) bind(plan *frontend.Plan, policy *policyv1.Policy, md protoreflect.MethodDescriptor, linked bool) {
+func (c *compiler) bind(plan *frontend.Plan, policy *policyv1.Policy, md protoreflect.MethodDescriptor, linked bool) error {
 	rules, err := schema.Rules(md)
-	c.fail(err)
+	failures := []error{err}
 	for _, rule := range rules {
 		b := &frontend.Binding{Plan: plan, HTTPMethod: rule.HTTPMethod, Template: rule.Template, Body: rule.Body, Linked: linked}
 		if err := c.routes.Add(rule.HTTPMethod, rule.Template, b); err != nil {
-			c.fail(fmt.Errorf("%s: %w", md.FullName(), err))
+			failures = append(failures, fmt.Errorf("%s: %w", md.FullName(), err))
 		}
 		c.list(plan.Method, policy, b)
 	}
 	if len(rules) == 0 {
 		c.list(plan.Method, policy, nil)
 	}
+	return errors.Join(failures...)
 }
 
 func (c *compiler) list(m *call.Method, policy *policyv1.Policy, b *frontend.Binding) {

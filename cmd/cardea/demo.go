@@ -14,9 +14,9 @@ import (
 
 	"github.com/cardea-gateway/cardea/examples/food"
 	"github.com/cardea-gateway/cardea/examples/food/cluster"
-	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
 	"github.com/cardea-gateway/cardea/gateway"
 	"github.com/cardea-gateway/cardea/gateway/config"
+	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
 )
 
 //go:embed demo.yaml
@@ -78,7 +78,11 @@ func (d *demoCommand) config(services *cluster.Cluster) (*configv1.Config, error
 	if err := template.Must(template.New("demo.yaml").Parse(demoYAML)).Execute(&text, values); err != nil {
 		return nil, err
 	}
-	return config.Parse("demo.yaml", text.Bytes())
+	file, err := config.Parse("demo.yaml", text.Bytes())
+	if err != nil {
+		return nil, err
+	}
+	return file.Config(), nil
 }
 
 // serviceName returns the full name of an example service: food.order.v1.OrderService for order.

@@ -6,7 +6,6 @@ import (
 	"text/tabwriter"
 
 	"github.com/cardea-gateway/cardea/gateway"
-	"github.com/cardea-gateway/cardea/gateway/config"
 )
 
 // routesCommand prints what a gateway serves.
@@ -16,15 +15,11 @@ type routesCommand struct {
 
 // Run prints a line for each route. It connects to nothing.
 func (r *routesCommand) Run(c *console) error {
-	cfg, err := config.Load(r.Config)
+	gw, err := gateway.Open(r.Config, linked()...)
 	if err != nil {
 		return err
 	}
-	gw, err := gateway.New(cfg, linked()...)
-	if err != nil {
-		return err
-	}
-	defer gw.Close()
+	defer func() { _ = gw.Close() }() // Nothing was opened.
 	return printRoutes(c.out, gw.Routes())
 }
 
@@ -32,7 +27,7 @@ func printRoutes(out io.Writer, routes []gateway.Route) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "HTTP\tPATH\tGRPC METHOD\tBACKEND\tACCESS\tREST")
 	for _, r := range routes {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", orDash(r.HTTPMethod), orDash(r.Template), r.Method, r.Backend, access(r), rest(r))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", orDash(r.HTTPMethod), orDash(r.Template), r.Method, r.Backend, access(r), handler(r))
 	}
 	return w.Flush()
 }
@@ -51,7 +46,7 @@ func access(r gateway.Route) string {
 	return "refused"
 }
 
-func rest(r gateway.Route) string {
+func handler(r gateway.Route) string {
 	switch {
 	case r.HTTPMethod == "":
 		return "-"

@@ -4,7 +4,6 @@ import (
 	"log/slog"
 
 	"github.com/cardea-gateway/cardea/gateway"
-	"github.com/cardea-gateway/cardea/gateway/config"
 )
 
 // serveCommand runs the gateway with a configuration of the user's own.
@@ -15,11 +14,7 @@ type serveCommand struct {
 // Run serves until the process is told to stop.
 func (s *serveCommand) Run(c *console) error {
 	log := slog.New(slog.NewJSONHandler(c.err, nil))
-	cfg, err := config.Load(s.Config)
-	if err != nil {
-		return err
-	}
-	gw, err := gateway.New(cfg, append(linked(), gateway.WithLogger(log), gateway.WithOnReady(func(a gateway.Addresses) {
+	gw, err := gateway.Open(s.Config, append(linked(), gateway.WithLogger(log), gateway.WithOnReady(func(a gateway.Addresses) {
 		for _, listener := range a.Listeners {
 			log.Info("serving", "address", listener.String())
 		}

@@ -7,34 +7,32 @@ package main
 import (
 	"context"
 	"flag"
-	"log"
+	"fmt"
 	"log/slog"
+	"os"
 	"os/signal"
 	"syscall"
 
 	"google.golang.org/grpc"
 
-	geov1 "github.com/cardea-gateway/cardea/gen/go/food/geo/v1"
 	"github.com/cardea-gateway/cardea/gateway"
-	"github.com/cardea-gateway/cardea/gateway/config"
+	geov1 "github.com/cardea-gateway/cardea/gen/go/food/geo/v1"
 )
 
 func main() {
 	file := flag.String("config", "gateway.yaml", "configuration file")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *file); err != nil {
-		log.Fatal(err)
+	err := run(ctx, *file)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "embed:", err)
+		os.Exit(1)
 	}
 }
 
 func run(ctx context.Context, file string) error {
-	cfg, err := config.Load(file)
-	if err != nil {
-		return err
-	}
-	gw, err := gateway.New(cfg,
+	gw, err := gateway.Open(file,
 		gateway.WithREST(geov1.GeoService_ServiceDesc.ServiceName, geov1.NewGeoServiceClient, geov1.RegisterGeoServiceHandlerClient),
 		gateway.WithInterceptors(logErrors),
 		gateway.WithOnReady(func(a gateway.Addresses) { slog.Info("ready", "address", a.Listeners[0]) }),

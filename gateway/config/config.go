@@ -13,6 +13,7 @@
 // durations, 1m30s.
 //
 //   - config.go: [Load] and [Parse], from bytes to a checked message
+//   - file.go: [File], which knows where each value stands, and shows the place of errors found later
 //   - default.go: [Default], and where relative file names start
 //   - document.go: what YAML allows and the configuration does not
 //   - check.go: the rules between fields
@@ -35,7 +36,7 @@ import (
 
 // Load reads the configuration file at path. It is [Parse] of that file's content, and fails also if the file cannot be
 // read; that error wraps the one of package os. It is safe for concurrent use.
-func Load(path string) (*configv1.Config, error) {
+func Load(path string) (*File, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("config: %w", err)
@@ -47,7 +48,7 @@ func Load(path string) (*configv1.Config, error) {
 // errors, and relative file names within the configuration start at its folder; an empty name means the working
 // directory. The files that the configuration names are not opened. The error holds every problem found, one after
 // another, and its text ends without a line break. Parse is safe for concurrent use.
-func Parse(name string, data []byte) (*configv1.Config, error) {
+func Parse(name string, data []byte) (*File, error) {
 	doc, err := readDocument(name, data)
 	if err != nil {
 		return nil, err
@@ -61,7 +62,7 @@ func Parse(name string, data []byte) (*configv1.Config, error) {
 		return nil, err
 	}
 	resolveFiles(cfg, filepath.Dir(name))
-	return cfg, nil
+	return &File{cfg: cfg, doc: doc}, nil
 }
 
 // Complete does for a configuration that was built in code what [Parse] does for a file: it fills in the defaults, in
@@ -94,8 +95,7 @@ func (validator) Validate(m proto.Message) error { return protovalidate.Validate
 
 // unjoin returns the parts of an error made by errors.Join.
 func unjoin(err error) []error {
-	var joined interface{ Unwrap() []error }
-	if errors.As(err, &joined) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()
 	}
 	return []error{err}

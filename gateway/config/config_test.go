@@ -63,9 +63,9 @@ func TestRefused(t *testing.T) {
 	for _, file := range refusedFiles(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			comment, yaml, want := readRefused(t, file)
-			cfg, err := config.Parse("gateway.yaml", []byte(yaml))
-			if err == nil || cfg != nil {
-				t.Fatalf("accepted: %v", cfg)
+			read, err := config.Parse("gateway.yaml", []byte(yaml))
+			if err == nil || read != nil {
+				t.Fatalf("accepted: %v", read.Config())
 			}
 			got := err.Error() + "\n"
 			if *update {
@@ -140,11 +140,11 @@ func TestAccepted(t *testing.T) {
 
 func accept(t *testing.T, yaml string) *configv1.Config {
 	t.Helper()
-	cfg, err := config.Parse("gateway.yaml", []byte(yaml))
+	read, err := config.Parse("gateway.yaml", []byte(yaml))
 	if err != nil {
 		t.Fatalf("%s\n%v", yaml, err)
 	}
-	return cfg
+	return read.Config()
 }
 
 func TestDefaults(t *testing.T) {
@@ -233,10 +233,11 @@ func TestLoadResolvesFilesAgainstItsFolder(t *testing.T) {
 	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := config.Load(file)
+	read, err := config.Load(file)
 	if err != nil {
 		t.Fatal(err)
 	}
+	cfg := read.Config()
 	tls := cfg.GetListeners()[0].GetTls()
 	got := append([]string{tls.GetCertificateFile(), tls.GetPrivateKeyFile()}, cfg.GetDescriptors().GetImages()...)
 	want := []string{filepath.Join(dir, "tls/a.pem"), filepath.Join(dir, "a.key"), filepath.Join(dir, "image.binpb"), "/abs.binpb"}
@@ -273,9 +274,9 @@ func FuzzParse(f *testing.F) {
 	f.Add(minimal)
 	f.Add("a: \u2028\u0085 \r\r\n- [")
 	f.Fuzz(func(t *testing.T, yaml string) {
-		cfg, err := config.Parse("gateway.yaml", []byte(yaml))
-		if (cfg == nil) == (err == nil) {
-			t.Fatalf("got %v and %v", cfg, err)
+		read, err := config.Parse("gateway.yaml", []byte(yaml))
+		if (read == nil) == (err == nil) {
+			t.Fatalf("got %v and %v", read, err)
 		}
 		if err != nil && !strings.HasPrefix(err.Error(), "gateway.yaml:") {
 			t.Errorf("the error does not start with its place: %v", err)

@@ -75,7 +75,7 @@ func (d *document) readTree() error {
 	case err != nil:
 		return d.syntaxError(err)
 	}
-	return d.problems.at(second.Line, second.Column, "a second document; a configuration is one document, remove the ---")
+	return d.problems.at(second.Line, second.Column, errors.New("a second document; a configuration is one document, remove the ---"))
 }
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
@@ -226,9 +226,10 @@ func (d *document) where(path string) string {
 
 // refuse reports a problem with the value at a path.
 func (d *document) refuse(path, format string, args ...any) {
+	problem := fmt.Errorf(format, args...)
 	if d.root == nil { // Built in code, not read from a file.
-		d.problems.found = append(d.problems.found, fmt.Errorf("config: %s: %s", path, fmt.Sprintf(format, args...)))
+		d.problems.found = append(d.problems.found, At(path, problem))
 		return
 	}
-	d.problems.add(d.node(path), "%s: %s", path, fmt.Sprintf(format, args...))
+	d.problems.add(d.node(path), "%s: %w", path, problem)
 }

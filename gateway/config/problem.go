@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -17,16 +16,16 @@ type problems struct {
 
 // add reports a problem at a node, in the form that protoyaml gives its own.
 func (p *problems) add(n *yaml.Node, format string, args ...any) {
-	p.found = append(p.found, p.at(n.Line, n.Column, fmt.Sprintf(format, args...)))
+	p.found = append(p.found, p.at(n.Line, n.Column, fmt.Errorf(format, args...)))
 }
 
 // at shows a message with its place: the line, and a caret under the column.
-func (p *problems) at(line, column int, message string) error {
-	text := fmt.Sprintf("%s:%d:%d %s", p.name, line, column, message)
+func (p *problems) at(line, column int, problem error) error {
+	placed := fmt.Errorf("%s:%d:%d %w", p.name, line, column, problem)
 	if line < 1 || line > len(p.lines) || p.lines[line-1] == "" {
-		return errors.New(text)
+		return placed
 	}
-	return fmt.Errorf("%s\n%4d | %s\n%4d | %s^", text, line, p.lines[line-1], line, strings.Repeat(".", max(column-1, 0)))
+	return fmt.Errorf("%w\n%4d | %s\n%4d | %s^", placed, line, p.lines[line-1], line, strings.Repeat(".", max(column-1, 0)))
 }
 
 // addAll takes the problems of another package; nil is none.

@@ -8,7 +8,11 @@ import (
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/cardea-gateway/cardea/policies/call"
 )
 
 // Mount holds the handlers that protoc-gen-grpc-gateway generates. They decode path, query and body into a message and
@@ -97,10 +101,14 @@ func useCaptures(next runtime.HandlerFunc) runtime.HandlerFunc {
 }
 
 func handleError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, _ http.ResponseWriter, _ *http.Request, err error) {
+	rc := restCallFrom(ctx)
+	if st, ok := status.FromError(err); ok && rc.answer == nil && st.Code() == codes.InvalidArgument && len(st.Details()) == 0 {
+		err = call.Refuse(codes.InvalidArgument, "MALFORMED_REQUEST", st.Message()) // The handler's own, before it made the call.
+	}
 	if withStatus, ok := errors.AsType[*runtime.HTTPStatusError](err); ok {
 		err = httpRefusal{malformedPath(), withStatus.HTTPStatus}
 	}
-	restCallFrom(ctx).fail(err)
+	rc.fail(err)
 }
 
 func handleRoutingError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, _ http.ResponseWriter, _ *http.Request, _ int) {

@@ -48,14 +48,14 @@ func HTTPStatus(code codes.Code) int {
 	return http.StatusInternalServerError
 }
 
-// statusOf makes a status of whatever a chain returned. Errors that are no status never reach the client as they are:
-// their text may hold addresses.
+// statusOf makes a status of whatever a chain returned. Errors that are no status never reach the client as they are, nor
+// does what is wrapped around one: their text may hold addresses.
 func statusOf(err error) *status.Status {
 	if err == nil {
 		return status.New(codes.OK, "")
 	}
-	if st, ok := status.FromError(err); ok {
-		return st
+	if st := (interface{ GRPCStatus() *status.Status })(nil); errors.As(err, &st) && st.GRPCStatus() != nil {
+		return st.GRPCStatus()
 	}
 	switch {
 	case errors.Is(err, context.Canceled):

@@ -80,13 +80,19 @@ func (p *Policies) Exact(service string) []string {
 	return names
 }
 
+// Selector is one selector of a configuration, and where it stands: policies[Rule].selectors[Index].
+type Selector struct {
+	Rule, Index int
+	Text        string
+}
+
 // Unused returns the selectors that matched none of the methods asked for: misspelled ones, as a rule.
-func (p *Policies) Unused() []string {
-	var unused []string
-	for _, rule := range p.rules {
-		for _, selector := range rule.GetSelectors() {
+func (p *Policies) Unused() []Selector {
+	var unused []Selector
+	for i, rule := range p.rules {
+		for j, selector := range rule.GetSelectors() {
 			if !p.used[selector] {
-				unused = append(unused, selector)
+				unused = append(unused, Selector{Rule: i, Index: j, Text: selector})
 			}
 		}
 	}

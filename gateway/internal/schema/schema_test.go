@@ -63,7 +63,7 @@ func TestPolicyPrecedence(t *testing.T) {
 func TestPoliciesReportUnusedSelectors(t *testing.T) {
 	p := NewPolicies([]*configv1.PolicyRule{{Selectors: []string{"a.B.C", "a.B.Misspelled"}, Policy: &policyv1.Policy{}}})
 	p.For("a.B.C", nil, nil)
-	if diff := cmp.Diff([]string{"a.B.Misspelled"}, p.Unused()); diff != "" {
+	if diff := cmp.Diff([]Selector{{Rule: 0, Index: 1, Text: "a.B.Misspelled"}}, p.Unused()); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff([]string{"C", "Misspelled"}, p.Exact("a.B")); diff != "" {
@@ -93,8 +93,8 @@ func TestLoadedImageComesBeforeWhatIsLinked(t *testing.T) {
 			Name: new("New"), InputType: new(".food.geo.v1.Only"), OutputType: new(".food.geo.v1.Only"),
 		}}}},
 	})
-	set, err := Load([]string{name})
-	if err != nil {
+	set := NewSet()
+	if err := set.Add(name); err != nil {
 		t.Fatal(err)
 	}
 	if set.Service("food.geo.v1.GeoService").Methods().ByName("New") == nil {
@@ -123,7 +123,7 @@ func TestEachBadImageIsExplained(t *testing.T) {
 		image(t):                              "holds no files",
 		image(t, orderOnly):                   "are the imports part of it",
 	} {
-		_, err := Load([]string{name})
+		err := NewSet().Add(name)
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), name) {
 			t.Errorf("got %v, want %q with the file's name", err, want)
 		}

@@ -13,27 +13,26 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 )
 
-// Set is a set of contracts: those of descriptor images first, then those that are linked into the binary. It is
+// Set is a set of contracts: those of descriptor images first, then those that are linked into the binary. Once made, it is
 // immutable and safe for concurrent use.
 type Set struct {
 	images []*protoregistry.Files
 	types  *protoregistry.Types
 }
 
-// Load reads descriptor images: files that hold a FileDescriptorSet with all imports.
-func Load(paths []string) (*Set, error) {
-	s := &Set{types: new(protoregistry.Types)}
-	var failures []error
-	for _, path := range paths {
-		files, err := loadImage(path)
-		if err != nil {
-			failures = append(failures, fmt.Errorf("descriptor image %s: %w", path, err))
-			continue
-		}
-		s.images = append(s.images, files)
-		registerTypes(s.types, files)
+// NewSet returns the contracts that are linked into the binary.
+func NewSet() *Set { return &Set{types: new(protoregistry.Types)} }
+
+// Add reads a descriptor image, a file that holds a FileDescriptorSet with all imports. It belongs to the making of a set:
+// nobody may use the set meanwhile. On failure the set is as it was.
+func (s *Set) Add(path string) error {
+	files, err := loadImage(path)
+	if err != nil {
+		return fmt.Errorf("descriptor image %s: %w", path, err)
 	}
-	return s, errors.Join(failures...)
+	s.images = append(s.images, files)
+	registerTypes(s.types, files)
+	return nil
 }
 
 func loadImage(path string) (*protoregistry.Files, error) {

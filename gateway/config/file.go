@@ -1,0 +1,75 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+
+	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
+)
+
+// File is a configuration file that was read: what it says, and where it says it. It is immutable and safe for concurrent
+// use, as long as nobody changes its configuration.
+type File struct {
+	cfg *configv1.Config
+	doc *document
+}
+
+// Config returns the configuration, complete and checked. The file keeps it: clone it before changing anything.
+func (f *File) Config() *configv1.Config { return f.cfg }
+
+// Explain gives each [FieldError] in err, which may be joined or wrapped, the form that [Load] gives its own: file, line,
+// column, and the line itself. Other errors keep their text, behind the name of the file. It returns nil for nil.
+func (f *File) Explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	p := &document{name: f.doc.name, root: f.doc.root, nodes: f.doc.nodes}
+	p.problems = problems{name: f.doc.name, lines: f.doc.problems.lines}
+	for _, each := range flatten(err) {
+		if field, ok := errors.AsType[*FieldError](each); ok {
+			p.refuse(field.Field, "%w", field.Err)
+			continue
+		}
+		p.problems.found = append(p.problems.found, fmt.Errorf("%s: %w", f.doc.name, each))
+	}
+	return p.problems.err()
+}
+
+// FieldError is an error about the value of one field of a configuration, found after the configuration was read.
+type FieldError struct {
+	// Field is the path of the field, such as backends[0].target.
+	Field string
+	// Err says what is wrong with it, and how to mend it.
+	Err error
+}
+
+// At returns a [FieldError] for err, or one for each error that was joined to it; nil where err is nil.
+func At(field string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var all []error
+	for _, each := range flatten(err) {
+		all = append(all, &FieldError{Field: field, Err: each})
+	}
+	return errors.Join(all...)
+}
+
+// Error names the field and says what is wrong with it.
+func (e *FieldError) Error() string { return e.Field + ": " + e.Err.Error() }
+
+// Unwrap returns what is wrong, without the field.
+func (e *FieldError) Unwrap() error { return e.Err }
+
+// flatten returns the parts of an error made by errors.Join, however often.
+func flatten(err error) []error {
+	parts := unjoin(err)
+	if len(parts) == 1 {
+		return parts
+	}
+	var all []error
+	for _, part := range parts {
+		all = append(all, flatten(part)...)
+	}
+	return all
+}
