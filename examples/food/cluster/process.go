@@ -29,7 +29,7 @@ type process struct {
 }
 
 func launch(service, exe string, args []string, log *slog.Logger) (*process, error) {
-	cmd := exec.Command(exe, args...)
+	cmd := exec.Command(exe, args...) //nolint:gosec,noctx // The caller says what to run; what ends it is its stdin.
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", service, err)

@@ -58,7 +58,12 @@ func reply(d *deliveryv1.Delivery, text string, now time.Time) string {
 		return "It is at your door. Enjoy!"
 	case deliveryv1.Delivery_STATE_CANCELLED:
 		return "They called me back. Sorry!"
+	default:
+		return onTheWay(d, text, now)
 	}
+}
+
+func onTheWay(d *deliveryv1.Delivery, text string, now time.Time) string {
 	if question := strings.ToLower(text); strings.Contains(question, "where") {
 		return whereabouts(d)
 	} else if strings.Contains(question, "when") {

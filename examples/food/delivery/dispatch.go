@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -63,7 +64,7 @@ func (s *service) assign(ctx context.Context, d *deliveryv1.Delivery, r catalog.
 	}
 	if way > reach {
 		return refusal.Precondition("NO_DRIVER_NEARBY", "no driver is within 10 km of "+r.Title,
-			map[string]string{"restaurant": r.Name(), "nearest_meters": fmt.Sprint(int(way))})
+			map[string]string{"restaurant": r.Name(), "nearest_meters": strconv.Itoa(int(way))})
 	}
 	now := time.Now()
 	d.Driver = driver

@@ -3,6 +3,7 @@ package inventory
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -96,7 +97,7 @@ func soldOut(r catalog.Restaurant, d catalog.Dish, l ledger) error {
 		map[string]string{
 			"restaurant": r.Name(),
 			"menu_item":  d.ID,
-			"available":  fmt.Sprint(left),
+			"available":  strconv.Itoa(int(left)),
 		})
 }
 

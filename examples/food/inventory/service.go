@@ -44,8 +44,8 @@ func (s *service) ListRestaurants(
 		if r.Name() <= after {
 			continue
 		}
-		if len(resp.Restaurants) == page.Size(req.GetPageSize()) {
-			last := resp.Restaurants[len(resp.Restaurants)-1]
+		if len(resp.GetRestaurants()) == page.Size(req.GetPageSize()) {
+			last := resp.GetRestaurants()[len(resp.GetRestaurants())-1]
 			resp.NextPageToken = page.Token(query, last.GetName())
 			break
 		}

@@ -42,7 +42,7 @@ func (s *service) draft(sent *orderv1.Order) (*orderv1.Order, error) {
 	o.Total = total
 	o.Status = orderv1.Order_STATUS_PENDING
 	o.CreateTime = timestamppb.New(time.Now())
-	o.UpdateTime = o.CreateTime
+	o.UpdateTime = o.GetCreateTime()
 	return o, nil
 }
 

@@ -14,7 +14,7 @@ func advance(o *orderv1.Order, now time.Time, pace time.Duration) *orderv1.Order
 		return o
 	}
 	o.Status = statusAt(now.Sub(o.GetCreateTime().AsTime()), pace)
-	if entered := entry(o, o.Status, pace); entered.After(o.GetUpdateTime().AsTime()) {
+	if entered := entry(o, o.GetStatus(), pace); entered.After(o.GetUpdateTime().AsTime()) {
 		o.UpdateTime = timestamppb.New(entered)
 	}
 	return o
@@ -28,8 +28,8 @@ func statusAt(age, pace time.Duration) orderv1.Order_Status {
 
 // entry returns when an order enters a status, or entered it.
 func entry(o *orderv1.Order, status orderv1.Order_Status, pace time.Duration) time.Time {
-	steps := time.Duration(status - orderv1.Order_STATUS_PENDING)
-	return o.GetCreateTime().AsTime().Add(steps * pace)
+	steps := status - orderv1.Order_STATUS_PENDING
+	return o.GetCreateTime().AsTime().Add(time.Duration(steps) * pace)
 }
 
 // final reports whether a status is never left.

@@ -42,7 +42,7 @@ func fields(broken *protovalidate.ValidationError, prefix string) []refusal.Fiel
 
 // Unary checks the request of a call before its handler sees it.
 func Unary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-	if err := Check(req.(proto.Message), ""); err != nil {
+	if err := Check(req.(proto.Message), ""); err != nil { //nolint:forcetypeassert // The codec knows nothing else.
 		return nil, err
 	}
 	return next(ctx, req)
@@ -60,5 +60,5 @@ func (c checked) RecvMsg(m any) error {
 	if err := c.ServerStream.RecvMsg(m); err != nil {
 		return err
 	}
-	return Check(m.(proto.Message), "")
+	return Check(m.(proto.Message), "") //nolint:forcetypeassert // The codec knows nothing else.
 }

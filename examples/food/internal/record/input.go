@@ -12,7 +12,7 @@ import (
 // google.api.field_behavior calls OUTPUT_ONLY or IDENTIFIER. It is what a new resource starts from, and what two
 // requests are compared by.
 func Input[M proto.Message](m M) M {
-	input := proto.Clone(m).(M)
+	input := proto.CloneOf(m)
 	r := input.ProtoReflect()
 	r.Range(func(field protoreflect.FieldDescriptor, _ protoreflect.Value) bool {
 		if ours(field) {
