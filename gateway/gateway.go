@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health"
 	"google.golang.org/protobuf/proto"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/cardea-gateway/cardea/gateway/internal/frontend"
 	"github.com/cardea-gateway/cardea/gateway/internal/telemetry"
 	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
+	"github.com/cardea-gateway/cardea/policies/call"
 )
 
 // Gateway is one gateway. It is safe for concurrent use.
@@ -24,7 +26,13 @@ type Gateway struct {
 	ready   atomic.Bool
 	served  atomic.Bool
 	running atomic.Pointer[snapshot]
+
+	stopping context.Context //nolint:containedctx // Its life is the gateway's.
+	stop     context.CancelCauseFunc
 }
+
+// errStopping is what calls get that don't end by themselves when the gateway stops.
+var errStopping = call.Refuse(codes.Unavailable, "GATEWAY_STOPPING", "the gateway is stopping: try again, on a new connection")
 
 // Open is [New] for a configuration file: its errors show file, line and column.
 func Open(path string, opts ...Option) (*Gateway, error) {
@@ -45,6 +53,7 @@ func New(cfg *configv1.Config, opts ...Option) (*Gateway, error) {
 	}
 	o := newOptions(opts)
 	g := &Gateway{cfg: cfg, options: o, metrics: telemetry.NewMetrics(o.version), health: health.NewServer()}
+	g.stopping, g.stop = context.WithCancelCause(context.Background()) //nolint:forbidigo // A gateway outlives whoever makes it.
 	s, err := g.compile(cfg)
 	if err != nil {
 		return nil, err
@@ -71,6 +80,7 @@ func (g *Gateway) Serve(ctx context.Context) error {
 // Close gives up a gateway that never served.
 func (g *Gateway) Close() error {
 	g.served.Store(true)
+	g.stop(errStopping)
 	return g.running.Load().close()
 }
 

@@ -153,6 +153,7 @@ func TestRESTBindsPathQueryAndBody(t *testing.T) {
 		"path":                {"GET", "/v1/orders/7", "", "", &orderv1.GetOrderRequest{Name: "orders/7"}},
 		"head":                {"HEAD", "/v1/orders/7", "", "", &orderv1.GetOrderRequest{Name: "orders/7"}},
 		"path with escapes":   {"GET", "/v1/orders/a%20b%2Fc", "", "", &orderv1.GetOrderRequest{Name: "orders/a b%2Fc"}},
+		"literal in disguise": {"GET", "/v1/%6Frders/7", "", "", &orderv1.GetOrderRequest{Name: "orders/7"}},
 		"path with a colon":   {"GET", "/v1/orders/a:b", "", "", &orderv1.GetOrderRequest{Name: "orders/a:b"}},
 		"query":               {"GET", "/v1/orders?page_size=5&customer=customers%2F9", "", "", &orderv1.ListOrdersRequest{PageSize: 5, Customer: "customers/9"}},
 		"query by JSON name":  {"GET", "/v1/orders?pageSize=5", "", "", &orderv1.ListOrdersRequest{PageSize: 5}},

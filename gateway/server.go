@@ -137,7 +137,8 @@ func (g *Gateway) serve(ctx context.Context, servers []server) error {
 	case failure = <-failed:
 	}
 	g.setReady(false)
-	failure = errors.Join(failure, g.stop(servers))
+	g.stop(errStopping)
+	failure = errors.Join(failure, g.shutdown(servers))
 	running.Wait()
 	return failure
 }
@@ -165,8 +166,8 @@ func (g *Gateway) setReady(ready bool) {
 	}
 }
 
-// stop lets calls in flight finish, on all addresses at once, the admin address last: a probe can watch until the end.
-func (g *Gateway) stop(servers []server) error {
+// shutdown lets calls in flight finish, on all addresses at once, the admin address last: a probe can ask until the end.
+func (g *Gateway) shutdown(servers []server) error {
 	over := context.Background() //nolint:forbidigo // The caller's context has ended: that is why the servers stop.
 	ctx, cancel := context.WithTimeout(over, g.cfg.GetDrainTimeout().AsDuration())
 	defer cancel()
@@ -177,7 +178,6 @@ func (g *Gateway) stop(servers []server) error {
 		stopping.Go(func() { failures[i] = s.drain(ctx) })
 	}
 	stopping.Wait()
-	g.health.Shutdown() // Ends watches, which would hold the admin address open.
 	// The drain may have used up its time.
 	adminCtx, cancelAdmin := context.WithTimeout(over, time.Second)
 	defer cancelAdmin()

@@ -220,6 +220,7 @@ func (c *compiler) answer(table *frontend.Table, local chain.Local) {
 	table.Methods[local.Method.FullName] = &frontend.Plan{
 		Method:  local.Method,
 		Handler: chain.Fold(info(local.Method), local.End, chain.Recover(c.options.log)),
+		Until:   c.stopping, // Clients watch health for as long as they live; that must not keep the gateway from stopping.
 	}
 }
 

@@ -8,7 +8,7 @@
 //   - exchange.go: one HTTP request and its answer, as front ends see them; nethttp.go implements it on net/http
 //   - table.go: what front ends look calls up in; front.go: which front end an exchange belongs to
 //   - grpc.go, frame.go: gRPC over HTTP/2; its 5-byte framing and compression
-//   - rest.go: REST with JSON; mount.go, inprocess.go, marshal.go: the generated handlers and their way into the chain
+//   - rest.go: REST with JSON; mount.go, handler.go, marshal.go: the generated handlers and their way into the chain
 //   - stream.go: what all streams share: context, response metadata
 //   - metadata.go, timeout.go: headers to metadata and back; deadlines
 //   - status.go: the only place that maps codes, and that writes errors

@@ -9,8 +9,8 @@ import (
 	"github.com/cardea-gateway/cardea/policies/call"
 )
 
-// Exchange is one HTTP request and its answer. It belongs to the goroutine that serves it, with one exception: reading
-// the body may run beside writing the answer.
+// Exchange is one HTTP request and its answer. It belongs to the goroutine that serves it, with these exceptions:
+// reading the body may run beside writing the answer, and interrupting beside both.
 type Exchange interface { //nolint:interfacebloat // A request and its answer, each of whose parts some front end needs.
 	// Context ends when the client goes away, and when the exchange was served.
 	Context() context.Context
@@ -28,8 +28,12 @@ type Exchange interface { //nolint:interfacebloat // A request and its answer, e
 	Peer() *peer.Peer
 	// Header looks up the headers of the request, names in lower case. It is valid until the exchange ends.
 	Header() call.Header
-	// Body reads the request's body. Closing it makes a read under way return, from any goroutine.
+	// Body reads the request's body.
 	Body() io.ReadCloser
+	// InterruptRead makes a read of the body under way fail, and each that comes. It may be called from any goroutine.
+	InterruptRead()
+	// InterruptWrite does the same for writes of the answer.
+	InterruptWrite()
 
 	// AddHeader adds a header to the answer; it has no effect once the answer has started.
 	AddHeader(name, value string)
@@ -41,6 +45,8 @@ type Exchange interface { //nolint:interfacebloat // A request and its answer, e
 	Flush() error
 	// AddTrailer adds a trailer; the answer must have started.
 	AddTrailer(name, value string)
+	// Abort breaks the answer off, so that the client can't take it for complete.
+	Abort()
 	// Status is the status that was sent; 0 before the answer started.
 	Status() int
 	// Bytes tells how many bytes of body were read and written.

@@ -3,7 +3,6 @@ package frontend
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -34,10 +33,46 @@ type frames struct {
 	gzip   bool // The client announced grpc-encoding: gzip.
 	limit  int  // Largest message, after decompression, in bytes.
 	prefix [prefixLength]byte
+	ended  bool // After the only message of a call.
+	more   bool // Something came after it.
 }
 
 // next reads a message. It returns io.EOF at the regular end, and a status otherwise.
 func (f *frames) next() (mem.BufferSlice, error) {
+	data, err := f.read()
+	if err != nil {
+		return nil, err
+	}
+	return f.open(data)
+}
+
+// only reads the message of a call that has just one. It is not opened before the client has ended its side: a few
+// compressed bytes must not hold megabytes for as long as their sender likes. After that it returns io.EOF, or an empty
+// message if there was more than one.
+func (f *frames) only() (mem.BufferSlice, error) {
+	if f.ended {
+		if f.more {
+			return nil, nil
+		}
+		return nil, io.EOF
+	}
+	data, err := f.read()
+	if err != nil {
+		return nil, err
+	}
+	zipped := f.prefix[0]
+	_, err = io.ReadFull(f.body, f.prefix[:1])
+	f.prefix[0] = zipped
+	if err != nil && !errors.Is(err, io.EOF) {
+		data.Free()
+		return nil, readError(err)
+	}
+	f.ended, f.more = true, err == nil
+	return f.open(data)
+}
+
+// read reads a message as it is on the wire; the prefix says whether it is compressed.
+func (f *frames) read() (mem.BufferSlice, error) {
 	if _, err := io.ReadFull(f.body, f.prefix[:]); err != nil {
 		if errors.Is(err, io.EOF) {
 			return nil, io.EOF
@@ -52,6 +87,11 @@ func (f *frames) next() (mem.BufferSlice, error) {
 	if err != nil {
 		return nil, readError(err)
 	}
+	return data, nil
+}
+
+// open returns the message that the wire bytes stand for, whose reference it takes over.
+func (f *frames) open(data mem.BufferSlice) (mem.BufferSlice, error) {
 	switch f.prefix[0] {
 	case 0:
 		return data, nil
@@ -162,9 +202,6 @@ const reasonTooLarge = "MESSAGE_TOO_LARGE"
 func readError(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return call.Refuse(codes.Internal, "MALFORMED_FRAME", "the request's body ended inside a message")
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return status.Error(codes.DeadlineExceeded, "the deadline of the call has passed")
 	}
 	return status.Error(codes.Canceled, "the client canceled the call")
 }

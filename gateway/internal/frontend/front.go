@@ -41,7 +41,11 @@ type Front struct {
 
 // ServeHTTP makes a Front a handler of net/http.
 func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	f.Serve(newNetHTTP(w, r))
+	x := newNetHTTP(w, r)
+	f.Serve(x)
+	if x.aborted {
+		panic(http.ErrAbortHandler) //nolint:forbidigo // The way to say so to net/http, which logs nothing.
+	}
 }
 
 // Serve serves one exchange by the front end it belongs to.

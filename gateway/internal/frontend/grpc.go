@@ -66,21 +66,32 @@ func (s *grpcStream) serve(t *Table, rec *Record) error {
 		return call.Refuse(codes.Unimplemented, "UNSUPPORTED_COMPRESSION",
 			fmt.Sprintf("messages compressed with %q can't be read: use gzip or none", encoding))
 	}
-	ctx, cancel, err := withDeadline(s.x.Context(), header)
+	ctx, cancel, err := plan.begin(s.x)
 	if err != nil {
 		return err
 	}
 	c := call.New(named(plan.Method, s.x.Path()), header)
 	rec.Call = c
-	s.flush = plan.Method.ServerStreams
+	s.flush, s.single = plan.Method.ServerStreams, !plan.Method.ClientStreams
 	s.frames = frames{body: s.x.Body(), gzip: s.gzip, limit: t.MaxMessageBytes}
-	defer c.Wait()
-	defer s.x.Body().Close() // Wakes a pump that waits for the client's next message.
-	defer cancel()
-	return plan.run(ctx, s.x.Peer(), c, func(ctx context.Context) grpc.ServerStream {
+	w := newWaker(ctx, s.x)
+	err = plan.run(ctx, s.x, c, func(ctx context.Context) grpc.ServerStream {
 		s.ctx = ctx
 		return s
 	})
+	err = reasonFor(ctx, err)
+	conclude(c, w, cancel)
+	return err
+}
+
+// conclude ends what still works for a call whose chain has returned.
+func conclude(c *call.Call, w *waker, cancel context.CancelFunc) {
+	if !c.Method().ClientStreams { // No pump waits for the client's next message.
+		w.stop()
+	}
+	cancel()
+	c.Wait()
+	w.stop()
 }
 
 // named returns the facts of the method that is called, where the plan is that of a service whose contract is not known.
@@ -103,6 +114,7 @@ type grpcStream struct {
 	frames      frames
 	gzip        bool // A client that compresses gets compressed answers.
 	flush       bool // Each message is sent on at once.
+	single      bool // The client sends one message.
 }
 
 var _ grpc.ServerStream = (*grpcStream)(nil)
@@ -111,7 +123,11 @@ func (s *grpcStream) Context() context.Context { return s.ctx }
 
 // RecvMsg reads the next message into m, a *call.Message.
 func (s *grpcStream) RecvMsg(m any) error {
-	data, err := s.frames.next()
+	receive := s.frames.next
+	if s.single {
+		receive = s.frames.only
+	}
+	data, err := receive()
 	if err != nil {
 		return err
 	}

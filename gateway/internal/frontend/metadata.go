@@ -14,27 +14,30 @@ import (
 // (gRPC over HTTP/2, "Custom-Metadata").
 const binarySuffix = "-bin"
 
-// private headers stay between the client and the gateway. Credentials are meant for the gateway alone; what says where
-// a request came from is believed only once a proxy in front is known to be trusted; the rest belongs to one connection
-// or describes the body, which changes on the way.
+// perConnection headers mean one connection, or are part of the framing.
+var perConnection = map[string]bool{
+	"connection": true, "keep-alive": true, "proxy-connection": true, "te": true, "trailer": true, "upgrade": true,
+	"transfer-encoding": true, "http2-settings": true, "host": true, "expect": true, "content-length": true,
+}
+
+// private headers stay between the client and the gateway, besides those per connection. Credentials are meant for the
+// gateway alone; what says who the client is, where a request came from or where it meant to go is believed only once a
+// proxy in front is known to be trusted; the rest describes the body, which changes on the way.
 var private = map[string]bool{
 	"authorization": true, "proxy-authorization": true, "proxy-authenticate": true, "cookie": true, "x-api-key": true,
 
-	"forwarded": true, "x-forwarded-for": true, "x-forwarded-host": true, "x-forwarded-proto": true,
-	"x-forwarded-port": true, "x-real-ip": true,
+	"forwarded": true, "x-real-ip": true, "x-client-ip": true, "x-cluster-client-ip": true, "true-client-ip": true,
+	"cf-connecting-ip": true, "fastly-client-ip": true, "x-original-url": true, "x-rewrite-url": true, "x-original-host": true,
+	"x-ssl-client-cert": true, "x-client-cert": true, "ssl-client-cert": true,
 
-	"connection": true, "keep-alive": true, "proxy-connection": true, "te": true, "trailer": true, "upgrade": true,
-	"transfer-encoding": true, "http2-settings": true, "host": true, "expect": true,
-
-	"accept": true, "accept-encoding": true, "content-encoding": true, "content-length": true, "content-type": true,
-	"user-agent": true,
+	"accept": true, "accept-encoding": true, "content-encoding": true, "content-type": true, "user-agent": true,
 }
+
+// privatePrefixes are namespaces of such headers. In the last the gateway tells backends who calls; clients can't write there.
+var privatePrefixes = []string{"x-forwarded-", "x-envoy-", "cardea-"}
 
 // allowedGRPC are the names under the reserved prefix "grpc-" that are ordinary metadata all the same.
 var allowedGRPC = map[string]bool{"grpc-trace-bin": true, "grpc-tags-bin": true, "grpc-previous-rpc-attempts": true}
-
-// principalPrefix is the namespace in which the gateway tells backends who calls; clients can't write there.
-const principalPrefix = "cardea-"
 
 // Incoming returns the metadata that a request's headers amount to for a backend. Malformed base64 in a -bin header is
 // an error; names and values that gRPC can't carry are left out.
@@ -47,6 +50,22 @@ func Incoming(header call.Header) (metadata.MD, error) {
 			return true
 		}
 		failure = addIncoming(md, name, values)
+		return failure == nil
+	})
+	return md, failure
+}
+
+// received returns the metadata that a grpc server would show its interceptors: all that the client sent.
+func received(x Exchange) (metadata.MD, error) {
+	md := metadata.MD{}
+	if authority := x.Authority(); authority != "" {
+		md[":authority"] = []string{authority}
+	}
+	var failure error
+	x.Header().Range(func(name string, values []string) bool {
+		if validName(name) && !perConnection[name] {
+			failure = addIncoming(md, name, values)
+		}
 		return failure == nil
 	})
 	return md, failure
@@ -87,13 +106,19 @@ func connectionHeaders(header call.Header) map[string]bool {
 
 // forwarded tells whether a header passes through the gateway, in either direction.
 func forwarded(name string) bool {
-	switch {
-	case private[name], strings.HasPrefix(name, principalPrefix), !validName(name):
-		return false
-	case strings.HasPrefix(name, "grpc-"):
-		return allowedGRPC[name]
+	plain := name
+	if strings.Contains(name, "_") || strings.HasSuffix(name, binarySuffix) { // Servers exist that take the one spelling for the other.
+		plain = strings.TrimSuffix(strings.ReplaceAll(name, "_", "-"), binarySuffix)
 	}
-	return true
+	if perConnection[plain] || private[plain] || !validName(name) {
+		return false
+	}
+	for _, prefix := range privatePrefixes {
+		if strings.HasPrefix(plain, prefix) {
+			return false
+		}
+	}
+	return !strings.HasPrefix(plain, "grpc-") || allowedGRPC[name]
 }
 
 // returned tells whether a backend's metadata passes back to the client.

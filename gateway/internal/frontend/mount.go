@@ -2,14 +2,12 @@ package frontend
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/cardea-gateway/cardea/policies/call"
@@ -47,35 +45,32 @@ func (m *Mount) Register(register func(context.Context, *runtime.ServeMux, grpc.
 	return register(context.Background(), m.mux, chainConn{}) //nolint:forbidigo // Generated code takes one and does not use it.
 }
 
-type restCallKey struct{}
+type handlerKey struct{}
 
-// restCallFrom returns the call that a generated handler works for.
-func restCallFrom(ctx context.Context) *restCall {
-	rc, _ := ctx.Value(restCallKey{}).(*restCall)
-	return rc
+// handlerFrom returns the handler that generated code runs in.
+func handlerFrom(ctx context.Context) *handler {
+	h, _ := ctx.Value(handlerKey{}).(*handler)
+	return h
 }
 
 // serve runs the generated handler of a call. The request that the handler sees is made up: it holds what the rule
-// binds, and no header that could make the handler do something else.
-func (m *Mount) serve(ctx context.Context, rc *restCall) {
+// binds, a path that only has to lead to the handler, and no header that could make it do something else.
+func (m *Mount) serve(h *handler) {
+	rc := h.rc
 	r := &http.Request{
 		Method: rc.binding.HTTPMethod,
-		URL:    &url.URL{Path: "/", RawPath: rc.x.Path(), RawQuery: rc.x.Query()},
+		URL:    &url.URL{Path: rc.binding.muxPath(), RawQuery: rc.x.Query()},
 		Proto:  "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header:        http.Header{},
-		Body:          http.NoBody,
+		Body:          &rc.body,
 		ContentLength: -1,
-	}
-	if rc.binding.Body != "" {
-		r.Body = &rc.body
 	}
 	if te := rc.x.Header().Get("te"); te != "" {
 		r.Header.Set("Te", te)
 	}
-	m.mux.ServeHTTP(&answerWriter{x: rc.x, header: http.Header{}}, r.WithContext(context.WithValue(ctx, restCallKey{}, rc)))
-	if rc.ended && !isHTTPBody(rc.binding.Plan.Method.Output) {
-		rc.end()
-	}
+	w := &answerWriter{rc: rc, header: http.Header{}}
+	m.mux.ServeHTTP(w, r.WithContext(context.WithValue(rc.stream.ctx, handlerKey{}, h)))
+	w.addTrailers()
 }
 
 // isHTTPBody tells whether answers are bytes of any kind, which have no line for a status.
@@ -87,11 +82,11 @@ func isHTTPBody(message protoreflect.MessageDescriptor) bool {
 // google.api.http specification says: %2F is a slash in a variable of one segment, and stays %2F in a longer one.
 func useCaptures(next runtime.HandlerFunc) runtime.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request, params map[string]string) {
-		rc := restCallFrom(r.Context())
+		rc := handlerFrom(r.Context()).rc
 		for i, variable := range rc.binding.Template.Variables() {
 			value, err := rc.captures.Value(i)
 			if err != nil {
-				rc.fail(malformedPath())
+				rc.failed = malformedPath()
 				return
 			}
 			params[variable.FieldPath] = value
@@ -100,25 +95,22 @@ func useCaptures(next runtime.HandlerFunc) runtime.HandlerFunc {
 	}
 }
 
+// handleError notes why a generated handler gave up: it could not decode the request, or not encode the answer.
 func handleError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, _ http.ResponseWriter, _ *http.Request, err error) {
-	rc := restCallFrom(ctx)
-	if st, ok := status.FromError(err); ok && rc.answer == nil && st.Code() == codes.InvalidArgument && len(st.Details()) == 0 {
-		err = call.Refuse(codes.InvalidArgument, "MALFORMED_REQUEST", st.Message()) // The handler's own, before it made the call.
+	if st := statusOf(err); st.Code() == codes.InvalidArgument && call.Reason(err) == "" {
+		err = call.Refuse(codes.InvalidArgument, "MALFORMED_REQUEST", st.Message())
 	}
-	if withStatus, ok := errors.AsType[*runtime.HTTPStatusError](err); ok {
-		err = httpRefusal{malformedPath(), withStatus.HTTPStatus}
-	}
-	rc.fail(err)
+	handlerFrom(ctx).rc.failed = err
 }
 
 func handleRoutingError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, _ http.ResponseWriter, _ *http.Request, _ int) {
-	rc := restCallFrom(ctx)
-	rc.fail(notFound(rc.x.Path()))
+	rc := handlerFrom(ctx).rc
+	rc.failed = notFound(rc.x.Path())
 }
 
 // answerWriter is an http.ResponseWriter over an [Exchange].
 type answerWriter struct {
-	x       Exchange
+	rc      *restCall
 	header  http.Header
 	started bool
 }
@@ -126,23 +118,43 @@ type answerWriter struct {
 func (w *answerWriter) Header() http.Header { return w.header }
 
 func (w *answerWriter) WriteHeader(status int) {
-	if w.started {
+	if w.started || w.rc.over {
 		return
 	}
 	w.started = true
 	for name, values := range w.header {
 		for _, value := range values {
-			w.x.AddHeader(name, value)
+			w.rc.x.AddHeader(name, value)
 		}
 	}
 	clear(w.header)
-	w.x.Start(status)
+	w.rc.x.Start(status)
 }
 
 func (w *answerWriter) Write(p []byte) (int, error) {
+	if w.rc.over {
+		return len(p), nil
+	}
 	w.WriteHeader(http.StatusOK)
-	return w.x.Write(p)
+	return w.rc.x.Write(p)
 }
 
 // FlushError lets http.ResponseController flush.
-func (w *answerWriter) FlushError() error { return w.x.Flush() }
+func (w *answerWriter) FlushError() error {
+	if w.rc.over {
+		return nil
+	}
+	return w.rc.x.Flush()
+}
+
+// addTrailers sends what was set after the header had gone out.
+func (w *answerWriter) addTrailers() {
+	if !w.started || w.rc.over {
+		return
+	}
+	for name, values := range w.header {
+		for _, value := range values {
+			w.rc.x.AddTrailer(name, value)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
@@ -18,16 +19,19 @@ import (
 type netHTTP struct {
 	w       http.ResponseWriter
 	r       *http.Request
-	flusher *http.ResponseController
+	control *http.ResponseController
 	body    countingBody
 	status  int
 	written int64
+	aborted bool
 }
 
 var _ Exchange = (*netHTTP)(nil)
 
 func newNetHTTP(w http.ResponseWriter, r *http.Request) *netHTTP {
-	return &netHTTP{w: w, r: r, body: countingBody{ReadCloser: r.Body}}
+	x := &netHTTP{w: w, r: r, control: http.NewResponseController(w), body: countingBody{ReadCloser: r.Body}}
+	x.body.ended.Store(r.Body == http.NoBody)
+	return x
 }
 
 func (x *netHTTP) Context() context.Context { return x.r.Context() }
@@ -79,26 +83,43 @@ func (x *netHTTP) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func (x *netHTTP) Flush() error {
-	if x.flusher == nil {
-		x.flusher = http.NewResponseController(x.w)
+func (x *netHTTP) Flush() error { return x.control.Flush() }
+func (x *netHTTP) Abort()       { x.aborted = true }
+
+// past is a time that is over.
+var past = time.Unix(1, 0)
+
+// InterruptRead leaves a body alone that was read to its end: over HTTP/1.1 it would cost the connection.
+func (x *netHTTP) InterruptRead() {
+	if !x.body.ended.Load() {
+		_ = x.control.SetReadDeadline(past) // Every server of ours can.
 	}
-	return x.flusher.Flush()
+}
+
+// InterruptWrite gives the answer up with it.
+func (x *netHTTP) InterruptWrite() {
+	x.aborted = true
+	_ = x.control.SetWriteDeadline(past)
 }
 
 func (x *netHTTP) AddTrailer(name, value string) { x.w.Header().Add(http.TrailerPrefix+name, value) }
 func (x *netHTTP) Status() int                   { return x.status }
 func (x *netHTTP) Bytes() (read, written int64)  { return x.body.read.Load(), x.written }
 
-// countingBody counts what is read of a body; the counter is atomic because a pump may read beside the server.
+// countingBody counts what is read of a body, and notes its end; both are atomic because a pump may read beside the server.
 type countingBody struct {
 	io.ReadCloser
-	read atomic.Int64
+
+	read  atomic.Int64
+	ended atomic.Bool
 }
 
 func (b *countingBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.read.Add(int64(n))
+	if err != nil {
+		b.ended.Store(true)
+	}
 	return n, err
 }
 

@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,8 +11,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/cardea-gateway/cardea/gateway/internal/route"
@@ -33,9 +34,7 @@ func refuseAs(httpStatus int, code codes.Code, reason, message string) error {
 // serveREST serves a call over REST with JSON.
 func serveREST(x Exchange, t *Table, rec *Record) {
 	rc := &restCall{x: x, table: t, rec: rec}
-	if err := rc.serve(); err != nil {
-		rc.fail(err)
-	}
+	rc.end(rc.serve())
 }
 
 // restCall is one call over REST, from its route to its answer.
@@ -46,40 +45,68 @@ type restCall struct {
 	binding  *Binding
 	captures route.Captures
 	body     limitedBody
-	call     *call.Call
-	answer   *answerMetadata // What the chain set; nil before it ran.
-	ended    bool            // The chain ended a stream without an error, and all its messages were taken.
+	stream   *restStream // Nil before the chain runs.
+	failed   error       // Why the generated handler gave up.
+	over     bool        // The generated handler may write no more.
 }
 
-// serve finds the binding, checks what can be checked without the body, and hands over to the generated handler.
+// serve finds the binding, checks what can be checked without the body, and runs the chain.
 func (rc *restCall) serve() error {
 	if err := rc.match(); err != nil {
 		return err
 	}
-	rc.rec.Method = rc.binding.Plan.Method
-	if !rc.binding.Linked {
+	plan := rc.binding.Plan
+	rc.rec.Method = plan.Method
+	if err := rc.check(); err != nil {
+		return err
+	}
+	ctx, cancel, err := plan.begin(rc.x)
+	if err != nil {
+		return err
+	}
+	w := newWaker(ctx, rc.x)
+	c := call.New(plan.Method, rc.x.Header())
+	rc.rec.Call = c
+	rc.body = limitedBody{ReadCloser: rc.x.Body(), left: rc.table.MaxMessageBytes}
+	rc.stream = &restStream{rc: rc}
+	defer rc.stream.free()
+	err = plan.run(ctx, rc.x, c, func(ctx context.Context) grpc.ServerStream {
+		rc.stream.ctx, rc.stream.handler = ctx, newHandler(rc)
+		return rc.stream
+	})
+	err = reasonFor(ctx, err)
+	conclude(c, w, cancel)
+	if rc.stream.handler == nil { // The call was refused before there was a stream.
+		return err
+	}
+	defer rc.stopHandler()
+	if err == nil && !plan.Method.ServerStreams {
+		err = protect(rc.stream.finish)
+	}
+	return err
+}
+
+func (rc *restCall) stopHandler() {
+	rc.over = true
+	rc.stream.handler.end()
+}
+
+// check refuses what no body can mend.
+func (rc *restCall) check() error {
+	m := rc.binding.Plan.Method
+	switch {
+	case !rc.binding.Linked:
 		return call.Refuse(codes.Unimplemented, "REST_NOT_LINKED", fmt.Sprintf(
 			"%s has a REST binding, but its generated handler is not part of this gateway: "+
-				"call it over gRPC, or link the handler into a gateway of your own",
-			rc.binding.Plan.Method.FullName))
+				"call it over gRPC, or link the handler into a gateway of your own", m.FullName))
+	case m.ClientStreams && m.ServerStreams:
+		return call.Refuse(codes.Unimplemented, "REST_NOT_POSSIBLE",
+			m.FullName+" streams in both directions at once, which HTTP with JSON does not: call it over gRPC")
 	}
 	if err := rc.checkBody(); err != nil {
 		return err
 	}
-	if err := rc.checkQuery(); err != nil {
-		return err
-	}
-	ctx, cancel, err := withDeadline(rc.x.Context(), rc.x.Header())
-	if err != nil {
-		return err
-	}
-	rc.call = call.New(rc.binding.Plan.Method, rc.x.Header())
-	rc.rec.Call = rc.call
-	rc.body = limitedBody{ReadCloser: rc.x.Body(), left: rc.table.MaxMessageBytes}
-	defer rc.call.Wait()
-	defer cancel()
-	rc.table.Mount.serve(ctx, rc)
-	return nil
+	return rc.checkQuery()
 }
 
 // match finds the binding of a path, or says why there is none. HEAD is GET without the body (RFC 9110, section 9.3.2).
@@ -189,18 +216,42 @@ func isField(message protoreflect.MessageDescriptor, path string) bool {
 	}
 }
 
-// fail ends the exchange with an error, if it has not started answering.
-func (rc *restCall) fail(err error) {
-	if rc.body.exceeded { // The handler reports it as some error of reading.
+// failure returns why the generated handler made no call.
+func (rc *restCall) failure() error {
+	if over := rc.stream.ctx.Err(); over != nil { // The handler reports it as some error of reading.
+		return statusOf(over).Err()
+	}
+	if rc.failed != nil {
+		return rc.failed
+	}
+	return errNoCall
+}
+
+// end ends the exchange, whatever became of the call.
+func (rc *restCall) end(err error) {
+	if rc.body.exceeded && rc.x.Status() == 0 { // The handler reports it as some error of reading.
 		err = refuseAs(http.StatusRequestEntityTooLarge, codes.ResourceExhausted, reasonTooLarge,
 			fmt.Sprintf("the body is larger than the limit of %d bytes", rc.table.MaxMessageBytes))
 	}
-	rc.rec.finish(err)
-	if rc.x.Status() != 0 {
-		return
+	if rc.x.Status() != 0 && rc.x.Method() == http.MethodHead { // All that was asked for was sent.
+		err = nil
 	}
-	if rc.answer != nil {
-		header, _ := rc.answer.snapshot()
+	rc.rec.finish(err)
+	switch m := rc.rec.Method; {
+	case rc.x.Status() == 0 && err != nil:
+		rc.refuse(err)
+	case m == nil || !m.ServerStreams: // It was answered.
+	case !isHTTPBody(m.Output):
+		rc.lastLine(err)
+	case err != nil:
+		rc.x.Abort() // Bytes of any kind have no line for a status: their reader must see that they break off.
+	}
+}
+
+// refuse answers with an error.
+func (rc *restCall) refuse(err error) {
+	if rc.stream != nil {
+		header, _ := rc.stream.snapshot()
 		eachOutgoing(header, rc.x.AddHeader)
 	}
 	var refusal httpRefusal
@@ -208,12 +259,14 @@ func (rc *restCall) fail(err error) {
 	writeStatus(rc.x, statusOf(err), refusal.status, rc.table.Types)
 }
 
-// end writes the last line of a stream, without which its reader can't tell the end from a broken connection.
-func (rc *restCall) end() {
+// lastLine ends a stream of messages with its status, without which a reader can't tell the end from a broken connection.
+func (rc *restCall) lastLine(err error) {
 	if rc.x.Status() == 0 {
+		header, _ := rc.stream.snapshot()
+		eachOutgoing(header, rc.x.AddHeader)
 		rc.x.AddHeader("Content-Type", contentTypeNDJSON)
 	}
-	_, _ = rc.x.Write(append(statusLine(status.New(codes.OK, "").Proto(), rc.table.Types), '\n'))
+	_, _ = rc.x.Write(append(statusLine(statusOf(err).Proto(), rc.table.Types), '\n')) // A client that has gone away can't be told.
 }
 
 // limitedBody reads up to a limit; whatever comes after it is an error.

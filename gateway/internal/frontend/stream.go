@@ -16,25 +16,31 @@ import (
 	"github.com/cardea-gateway/cardea/policies/call"
 )
 
-// run runs a call's chain on a stream, in a context with all that a grpc.StreamServerInterceptor may ask for. A panic
-// outside the chain's own recovery becomes an error here, so that one call can't end the process.
-func (p *Plan) run(ctx context.Context, from *peer.Peer, c *call.Call, bind func(context.Context) grpc.ServerStream) (err error) {
+// run runs a call's chain on a stream, in a context with all that a grpc.StreamServerInterceptor may ask for.
+func (p *Plan) run(ctx context.Context, x Exchange, c *call.Call, bind func(context.Context) grpc.ServerStream) error {
+	return protect(func() error {
+		ctx := call.NewContext(peer.NewContext(ctx, x.Peer()), c)
+		if p.WantsMetadata {
+			md, err := received(x)
+			if err != nil {
+				return err
+			}
+			ctx = metadata.NewIncomingContext(ctx, md)
+		}
+		ts := &transportStream{method: c.Method().FullName}
+		ts.ss = bind(grpc.NewContextWithServerTransportStream(ctx, ts))
+		return p.Handler(nil, ts.ss)
+	})
+}
+
+// protect turns a panic outside the chain's own recovery into an error, so that one call can't end the process.
+func protect(f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 		}
 	}()
-	ctx = call.NewContext(peer.NewContext(ctx, from), c)
-	if p.WantsMetadata {
-		md, err := Incoming(c.Header())
-		if err != nil {
-			return err
-		}
-		ctx = metadata.NewIncomingContext(ctx, md)
-	}
-	ts := &transportStream{method: c.Method().FullName}
-	ts.ss = bind(grpc.NewContextWithServerTransportStream(ctx, ts))
-	return p.Handler(nil, ts.ss)
+	return f()
 }
 
 // transportStream lets grpc.SetHeader and its kin work in interceptors.
@@ -90,11 +96,11 @@ func (a *answerMetadata) take() (header metadata.MD, ok bool) {
 	return a.header, true
 }
 
-// snapshot returns what was gathered; the caller must not change it.
+// snapshot returns what was gathered. Later additions don't change it.
 func (a *answerMetadata) snapshot() (header, trailer metadata.MD) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.header, a.trailer
+	return maps.Clone(a.header), maps.Clone(a.trailer)
 }
 
 func join(to, from metadata.MD) metadata.MD {

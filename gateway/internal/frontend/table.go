@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"context"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -22,6 +23,8 @@ type Plan struct {
 	Method *call.Method
 	// Handler is the folded chain: policies first, the proxy (or whatever answers) at its end.
 	Handler grpc.StreamHandler
+	// Until ends streams that would go on for as long as their client likes: with its cause, when it is over. Nil never is.
+	Until context.Context //nolint:containedctx // Its life is not that of a call.
 	// WantsMetadata is true if the chain holds an interceptor that is not Cardea's own and may look for metadata in the
 	// context. Copying it costs more than most policies.
 	WantsMetadata bool
@@ -40,6 +43,9 @@ type Binding struct {
 	// Linked is true if a generated handler for the method is part of this binary.
 	Linked bool
 }
+
+// muxPath returns a path that leads the generated mux to the handler of the binding.
+func (b *Binding) muxPath() string { return b.Template.Example() }
 
 // Table is what front ends look calls up in. It is immutable: a reload makes another one.
 type Table struct {

@@ -2,8 +2,10 @@ package frontend
 
 import (
 	"context"
+	"errors"
 	"math"
 	"strconv"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -17,21 +19,50 @@ var timeoutUnits = map[byte]time.Duration{
 	'm': time.Millisecond, 'u': time.Microsecond, 'n': time.Nanosecond,
 }
 
-// withDeadline applies the client's grpc-timeout header, which REST clients may send too. Without the header the context
-// has no deadline of its own.
-func withDeadline(ctx context.Context, header call.Header) (context.Context, context.CancelFunc, error) {
+// begin returns the context of a call: it ends with the exchange's, at the deadline that the client's grpc-timeout header
+// sets (REST clients may send it, too), and for streams when the plan is over.
+func (p *Plan) begin(x Exchange) (context.Context, context.CancelFunc, error) {
+	timeout, err := timeoutOf(x.Header())
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancelCause := context.WithCancelCause(x.Context())
+	cancel := func() { cancelCause(nil) }
+	if p.Until != nil && (p.Method.ClientStreams || p.Method.ServerStreams) {
+		stop := context.AfterFunc(p.Until, func() { cancelCause(context.Cause(p.Until)) })
+		cancel = func() { stop(); cancelCause(nil) }
+	}
+	if timeout > 0 {
+		var cancelTimeout context.CancelFunc
+		ctx, cancelTimeout = context.WithTimeout(ctx, timeout)
+		return ctx, func() { cancelTimeout(); cancel() }, nil
+	}
+	return ctx, cancel, nil
+}
+
+// reasonFor returns why a call ended, where its context knows better than the error.
+func reasonFor(ctx context.Context, err error) error {
+	if err == nil || statusOf(err).Code() != codes.Canceled {
+		return err
+	}
+	if cause := context.Cause(ctx); errors.Is(cause, context.DeadlineExceeded) || call.Reason(cause) != "" {
+		return cause
+	}
+	return err
+}
+
+// timeoutOf reads the header grpc-timeout; 0 is none.
+func timeoutOf(header call.Header) (time.Duration, error) {
 	text := header.Get("grpc-timeout")
 	if text == "" {
-		ctx, cancel := context.WithCancel(ctx)
-		return ctx, cancel, nil
+		return 0, nil
 	}
 	timeout, ok := parseTimeout(text)
 	if !ok {
-		return nil, nil, call.Refuse(codes.InvalidArgument, "MALFORMED_TIMEOUT",
+		return 0, call.Refuse(codes.InvalidArgument, "MALFORMED_TIMEOUT",
 			`the header grpc-timeout must be up to 8 digits and a unit of H, M, S, m, u or n, such as "250m"`)
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	return ctx, cancel, nil
+	return max(timeout, 1), nil // 0 is over at once.
 }
 
 func parseTimeout(text string) (time.Duration, bool) {
@@ -48,4 +79,48 @@ func parseTimeout(text string) (time.Duration, bool) {
 		return math.MaxInt64, true
 	}
 	return time.Duration(value) * unit, true
+}
+
+// unreadGrace is how long after the end of a call's context its answer may still be written: time to tell a client that
+// reads that the deadline has passed.
+const unreadGrace = time.Second
+
+// waker wakes what waits for the client when the context of a call ends: reads at once, writes after a moment.
+type waker struct {
+	mu    sync.Mutex
+	x     Exchange // Nil once it must be left alone.
+	later *time.Timer
+}
+
+func newWaker(ctx context.Context, x Exchange) *waker {
+	w := &waker{x: x}
+	context.AfterFunc(ctx, w.reads)
+	return w
+}
+
+func (w *waker) reads() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.x != nil {
+		w.x.InterruptRead()
+		w.later = time.AfterFunc(unreadGrace, w.writes)
+	}
+}
+
+func (w *waker) writes() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.x != nil {
+		w.x.InterruptWrite()
+	}
+}
+
+// stop leaves the exchange alone from now on.
+func (w *waker) stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.x = nil
+	if w.later != nil {
+		w.later.Stop()
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -46,9 +47,12 @@ func Handler(o Options) grpc.StreamHandler {
 // proxied is one call on its way.
 type proxied struct {
 	Options
-	ss   grpc.ServerStream
-	cs   grpc.ClientStream
-	call *call.Call
+
+	ss    grpc.ServerStream
+	cs    grpc.ClientStream
+	call  *call.Call
+	ended bool // By the backend or on the way there: RecvMsg has said so.
+	gone  bool // The client does not take the answer.
 }
 
 func (p *proxied) serve(desc *grpc.StreamDesc) error {
@@ -62,6 +66,8 @@ func (p *proxied) serve(desc *grpc.StreamDesc) error {
 	defer cancel(nil)
 	if p.cs, err = p.Backend.Stream(ctx, desc, p.call.Method().FullName); err == nil {
 		err = p.exchange(cancel)
+	}
+	if p.ended { // Before that grpc may still be at work on the trailer.
 		p.ss.SetTrailer(p.cs.Trailer())
 	}
 	return p.explain(ctx, err, attempt)
@@ -89,6 +95,7 @@ func (p *proxied) sendOnly() error {
 	if request == nil {
 		return status.Error(codes.Internal, "the request was not read before it was to be sent")
 	}
+	defer request.Free() // If grpc did not take it.
 	return errors.Join(ignoreEOF(p.cs.SendMsg(request)), p.cs.CloseSend())
 }
 
@@ -124,41 +131,45 @@ func (p *proxied) receive() error {
 	}
 	for {
 		m := new(call.Message)
-		switch err := p.cs.RecvMsg(m); {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return err
+		err := p.cs.RecvMsg(m)
+		p.ended = err != nil || !p.Method.ServerStreams // grpc reads the status with an only message.
+		if err != nil {
+			m.Free()
+			return ignoreEOF(err)
 		}
-		if err := p.ss.SendMsg(m); err != nil {
+		if err := p.deliver(p.ss.SendMsg(m)); err != nil || p.ended {
 			return err
-		}
-		if !p.Method.ServerStreams {
-			return nil // grpc has read the status with the only message.
 		}
 	}
 }
 
-// header passes the backend's header on: at once for a stream, whose client may wait for it; with the first message
-// otherwise, so that an error alone stays a header alone.
+// header passes the backend's header on: at once for a stream in any direction, whose client may wait for it; with the
+// first message otherwise, so that an error alone stays a header alone.
 func (p *proxied) header() error {
 	md, err := p.cs.Header()
 	switch {
 	case err != nil:
+		p.ended = true
 		return err
 	case md == nil: // The call ended without a header: RecvMsg will say how.
 		return nil
-	case p.Method.ServerStreams:
-		return p.ss.SendHeader(md)
+	case p.Method.ServerStreams, p.Method.ClientStreams:
+		return p.deliver(p.ss.SendHeader(md))
 	}
-	return p.ss.SetHeader(md)
+	return p.deliver(p.ss.SetHeader(md))
+}
+
+// deliver notes that something could not be sent to the client.
+func (p *proxied) deliver(err error) error {
+	p.gone = err != nil
+	return err
 }
 
 // explain returns the error that the client gets. What the backend said passes as it is; what happened on the way there
 // goes to the log, because it may hold addresses, and reaches the client as a refusal of the gateway.
 func (p *proxied) explain(ctx context.Context, err error, attempt *upstream.Attempt) error {
 	up := attempt.Upstream()
-	if err == nil || up.Answered || call.Reason(err) != "" {
+	if err == nil || p.gone || (up.Answered && !ofGRPC(err)) {
 		return err
 	}
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
@@ -168,9 +179,27 @@ func (p *proxied) explain(ctx context.Context, err error, attempt *upstream.Atte
 		return over
 	}
 	code := status.Code(err)
+	if code == codes.Canceled { // Not by the client: the instance reset the stream.
+		code = codes.Unavailable
+	}
 	p.Log.Warn("call to backend failed", "method", p.call.Method().FullName, "backend", p.Method.Backend,
 		"instance", up.Instance, "code", code.String(), "error", err.Error())
 	return refusal(code, p.Method.Backend)
+}
+
+// ofGRPC tells whether grpc-go made an error of its own although the backend's trailers have arrived: an answer that it
+// could not read. Only the text says so.
+func ofGRPC(err error) bool {
+	text := status.Convert(err).Message()
+	for _, prefix := range []string{
+		"grpc: received message", "grpc: received unexpected payload format", "grpc: failed to decompress",
+		"grpc: Decompressor is not installed", "cardinality violation", "unexpected EOF",
+	} {
+		if strings.HasPrefix(text, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 func refusal(code codes.Code, backend string) error {

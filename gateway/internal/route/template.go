@@ -13,6 +13,7 @@ type Template struct {
 	segments  []segment
 	verb      string // decoded; empty if there is none
 	variables []Variable
+	example   string
 }
 
 // Variable is a part of a path that is bound to a field of the request.
@@ -75,11 +76,38 @@ func Parse(template string) (*Template, error) {
 	if err := p.parse(); err != nil {
 		return nil, err
 	}
+	p.t.example = example(template)
 	return &p.t, nil
+}
+
+// example replaces each variable of a valid template by its segments, and each star by a letter.
+func example(template string) string {
+	var b strings.Builder
+	inField := false
+	for i := range len(template) {
+		switch c := template[i]; {
+		case c == '{':
+			inField = true
+		case c == '=' && inField:
+			inField = false
+		case c == '}' && inField:
+			inField = false
+			b.WriteByte('x')
+		case c == '}' || inField || (c == '*' && template[i-1] == '*'):
+		case c == '*':
+			b.WriteByte('x')
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
 
 // String returns the template as it was given to [Parse].
 func (t *Template) String() string { return t.source }
+
+// Example returns a path that matches the template, its literals as the template spells them.
+func (t *Template) Example() string { return t.example }
 
 // Verb returns the verb, decoded and without its colon, or "" if the template has none.
 func (t *Template) Verb() string { return t.verb }

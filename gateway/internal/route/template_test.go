@@ -58,7 +58,7 @@ func TestParse(t *testing.T) {
 			t.Errorf("Parse(%q): %v", tt.template, err)
 			continue
 		}
-		want := &Template{source: tt.template, segments: tt.segments, verb: tt.verb, variables: tt.vars}
+		want := &Template{source: tt.template, segments: tt.segments, verb: tt.verb, variables: tt.vars, example: got.example}
 		if diff := cmp.Diff(want, got, cmp.AllowUnexported(Template{}, segment{}, Variable{})); diff != "" {
 			t.Errorf("Parse(%q): -want +got\n%s", tt.template, diff)
 		}
@@ -141,5 +141,23 @@ func TestSyntaxErrorText(t *testing.T) {
 	want := `path template "/v1/{id", column 8: the template ends, want '/' or '}'`
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+func TestExampleMatchesItsTemplate(t *testing.T) {
+	for template, want := range map[string]string{
+		"/v1/orders":                             "/v1/orders",
+		"/v1/{name}":                             "/v1/x",
+		"/v1/{order.name=orders/*/items/*}:move": "/v1/orders/x/items/x:move",
+		"/v1/*/{rest=**}":                        "/v1/x/x",
+		"/v1/a=b/{n=a%20b/**}":                   "/v1/a=b/a%20b/x",
+	} {
+		parsed, err := Parse(template)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := parsed.Example(); got != want {
+			t.Errorf("%s: got %s, want %s", template, got, want)
+		}
 	}
 }

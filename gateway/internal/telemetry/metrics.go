@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"google.golang.org/grpc/codes"
 
 	"github.com/cardea-gateway/cardea/gateway/internal/frontend"
 )
@@ -51,7 +52,11 @@ func (m *Metrics) Observe(rec *frontend.Record) {
 	if rec.Method != nil {
 		service, method = rec.Method.Service, rec.Method.Name
 	}
-	m.requests.WithLabelValues(rec.Protocol, service, method, rec.Code.String()).Inc()
+	code := rec.Code
+	if code > codes.Unauthenticated { // Backends can make up any number.
+		code = codes.Unknown
+	}
+	m.requests.WithLabelValues(rec.Protocol, service, method, code.String()).Inc()
 	m.duration.WithLabelValues(rec.Protocol, service, method).Observe(time.Since(rec.Start).Seconds())
 }
 
