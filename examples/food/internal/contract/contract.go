@@ -29,9 +29,12 @@ func Check(m proto.Message, prefix string) error {
 	}
 }
 
+// most bounds what one refusal lists: it travels in a header, and a list of a million bad items must not.
+const most = 20
+
 func fields(broken *protovalidate.ValidationError, prefix string) []refusal.Field {
 	var fields []refusal.Field
-	for _, v := range broken.Violations {
+	for _, v := range broken.Violations[:min(len(broken.Violations), most)] {
 		fields = append(fields, refusal.Field{
 			Path:        prefix + protovalidate.FieldPathString(v.Proto.GetField()),
 			Description: v.Proto.GetMessage(),

@@ -8,8 +8,10 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/genproto/googleapis/type/latlng"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
 
 	"github.com/cardea-gateway/cardea/examples/food/internal/contract"
 	"github.com/cardea-gateway/cardea/examples/food/internal/foodtest"
@@ -115,5 +117,16 @@ func TestStreamThatEndsIsNoViolation(t *testing.T) {
 	}
 	if _, err := stream.CloseAndRecv(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestRefusalListsNoMoreThanAHeaderCanHold(t *testing.T) {
+	big := order()
+	for range 1000 {
+		big.Items = append(big.Items, &orderv1.OrderItem{})
+	}
+	details := status.Convert(contract.Check(big, "")).Details()
+	if violations, ok := details[0].(*errdetails.BadRequest); !ok || len(violations.GetFieldViolations()) != 20 {
+		t.Errorf("%v", details)
 	}
 }
