@@ -194,7 +194,7 @@ func (d *demo) livesOrders(t *testing.T) {
 				t.Errorf("at the end: %v", got)
 			}
 			called := tc.api.create(t, newOrder(t, customer))
-			const final = orderv1.Order_STATUS_CANCELLED //nolint:misspell // The contract's own name.
+			const final = orderv1.Order_STATUS_CANCELLED
 			if got := tc.api.cancel(t, called.GetName(), "not hungry"); got.GetStatus() != final || got.GetCancelReason() != "not hungry" {
 				t.Errorf("canceled: %v", got)
 			}
