@@ -85,8 +85,8 @@ func (g *Gateway) Close() error {
 }
 
 // front returns the front ends over a table.
-func (g *Gateway) front(table func() *frontend.Table) *frontend.Front {
-	f := &frontend.Front{Table: table, Done: func(x frontend.Exchange, rec *frontend.Record) {
+func (g *Gateway) front(tables frontend.Tables) *frontend.Front {
+	f := &frontend.Front{Tables: tables, Done: func(x frontend.Exchange, rec *frontend.Record) {
 		g.metrics.Observe(rec)
 		if !g.cfg.GetAccessLog().GetDisabled() {
 			telemetry.LogAccess(x.Context(), g.options.accessLog, x, rec)

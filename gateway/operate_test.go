@@ -215,12 +215,16 @@ func certificate(t *testing.T) (certFile, keyFile string, pool *x509.CertPool) {
 	return certFile, keyFile, pool
 }
 
+func listenerTLS(certFile, keyFile string) *configv1.ListenerTls {
+	return &configv1.ListenerTls{Certificates: []*configv1.Certificate{{CertificateFile: certFile, PrivateKeyFile: keyFile}}}
+}
+
 func TestTLSWithBothVersionsOfHTTP(t *testing.T) {
 	certFile, keyFile, pool := certificate(t)
 	o := newOrders()
 	gw := startOrders(t, o, func(c *configv1.Config) {
 		c.Listeners = []*configv1.Listener{
-			{Address: "127.0.0.1:0", Tls: &configv1.ListenerTls{CertificateFile: certFile, PrivateKeyFile: keyFile}},
+			{Address: "127.0.0.1:0", Tls: listenerTLS(certFile, keyFile)},
 			{Address: "127.0.0.1:0"},
 		}
 	})
@@ -325,7 +329,7 @@ func TestServeExplainsWhatItCantOpen(t *testing.T) {
 	defer taken.Close()
 	for want, listener := range map[string]*configv1.Listener{
 		"address already in use": {Address: taken.Addr().String()},
-		"certificate_file":       {Address: "127.0.0.1:0", Tls: &configv1.ListenerTls{CertificateFile: "/nowhere", PrivateKeyFile: "/nowhere"}},
+		"tls":                    {Address: "127.0.0.1:0", Tls: listenerTLS("/nowhere", "/nowhere")},
 	} {
 		gw, err := gateway.New(&configv1.Config{
 			Listeners: []*configv1.Listener{{Address: "127.0.0.1:0"}, listener},

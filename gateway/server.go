@@ -49,13 +49,12 @@ func (g *Gateway) listen() (servers []server, err error) {
 			}
 		}
 	}()
-	table := func() *frontend.Table { return g.running.Load().table }
 	for _, cfg := range g.cfg.GetListeners() {
 		tlsConfig, err := loadTLS(cfg.GetTls())
 		if err != nil {
 			return servers, fmt.Errorf("listener %s: %w", cfg.GetAddress(), err)
 		}
-		if servers, err = g.open(servers, cfg.GetAddress(), tlsConfig, g.front(table)); err != nil {
+		if servers, err = g.open(servers, cfg.GetAddress(), tlsConfig, g.front(face{g})); err != nil {
 			return servers, err
 		}
 	}
@@ -67,8 +66,8 @@ func (g *Gateway) adminHandler() http.Handler {
 		Ready:   g.ready.Load,
 		Metrics: g.metrics.Handler(),
 		GRPC: &frontend.Front{
-			Table: func() *frontend.Table { return g.running.Load().admin },
-			Done:  func(frontend.Exchange, *frontend.Record) {}, // Probes are no traffic.
+			Tables: adminFace{g},
+			Done:   func(frontend.Exchange, *frontend.Record) {}, // Probes are no traffic.
 		},
 	})
 }
@@ -77,15 +76,15 @@ func loadTLS(cfg *configv1.ListenerTls) (*tls.Config, error) {
 	if cfg == nil {
 		return nil, nil //nolint:nilnil // No TLS is no error.
 	}
-	certificate, err := tls.LoadX509KeyPair(cfg.GetCertificateFile(), cfg.GetPrivateKeyFile())
-	if err != nil {
-		return nil, fmt.Errorf("tls: certificate_file and private_key_file: %w", err)
+	var certificates []tls.Certificate
+	for _, c := range cfg.GetCertificates() {
+		certificate, err := tls.LoadX509KeyPair(c.GetCertificateFile(), c.GetPrivateKeyFile())
+		if err != nil {
+			return nil, fmt.Errorf("tls: %w", err)
+		}
+		certificates = append(certificates, certificate)
 	}
-	return &tls.Config{
-		MinVersion:   tls.VersionTLS12,
-		Certificates: []tls.Certificate{certificate},
-		NextProtos:   []string{"h2", "http/1.1"},
-	}, nil
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: certificates, NextProtos: []string{"h2", "http/1.1"}}, nil
 }
 
 // open adds a server for one address.

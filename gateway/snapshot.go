@@ -234,3 +234,15 @@ func (c *compiler) GetServiceInfo() map[string]grpc.ServiceInfo {
 	}
 	return services
 }
+
+// face hands out the tables of one listener.
+type face struct{ *Gateway }
+
+func (f face) Enter(string) *frontend.Table { return f.running.Load().table }
+func (f face) Leave(*frontend.Table)        {}
+
+// adminFace hands out the table of the admin address.
+type adminFace struct{ *Gateway }
+
+func (f adminFace) Enter(string) *frontend.Table { return f.running.Load().admin }
+func (f adminFace) Leave(*frontend.Table)        {}

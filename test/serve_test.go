@@ -37,7 +37,7 @@ func TestBrokenConfigurationIsShownWithItsPlace(t *testing.T) {
 		"tab":               {replace("  address", "\taddress"), []string{":4: not valid YAML"}}, // The YAML reader knows no columns.
 		"two in one file":   {replace("static:///", "static://") + "nope: 1\n", []string{":7:13 ", `:16:1 unknown field "nope"`}},
 		"missing image":     {valid + "descriptors: {images: [nope.binpb]}\n", []string{"nope.binpb: no such file"}},
-		"missing TLS file":  {replace("127.0.0.1:0", "127.0.0.1:0\n    tls: {certificate_file: nope.pem, private_key_file: nope.pem}"), []string{"nope.pem: no such file"}},
+		"missing TLS file":  {replace("127.0.0.1:0", "127.0.0.1:0\n    tls: {certificates: [{certificate_file: nope.pem, private_key_file: nope.pem}]}"), []string{"nope.pem: no such file"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := writeConfig(t, tc.text)

@@ -128,6 +128,6 @@ func selfSigned(t *testing.T) (yaml string, trust *tls.Config) {
 			t.Fatal(err)
 		}
 	}
-	yaml = fmt.Sprintf("      certificate_file: %s/certificate.pem\n      private_key_file: %s/key.pem", folder, folder)
+	yaml = fmt.Sprintf("      certificates:\n        - certificate_file: %s/certificate.pem\n          private_key_file: %s/key.pem", folder, folder)
 	return yaml, &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 }

@@ -173,7 +173,7 @@ func TestFull(t *testing.T) {
 	got := accept(t, `
 listeners:
   - address: ":8443"
-    tls: {certificate_file: certs/a.pem, private_key_file: /etc/a.key}
+    tls: {certificates: [{certificate_file: certs/a.pem, private_key_file: /etc/a.key}]}
 admin: {address: "127.0.0.1:9000"}
 backends:
   - name: orders
@@ -192,7 +192,7 @@ access_log: {disabled: true}
 	want := &configv1.Config{
 		Listeners: []*configv1.Listener{{
 			Address: ":8443",
-			Tls:     &configv1.ListenerTls{CertificateFile: "certs/a.pem", PrivateKeyFile: "/etc/a.key"},
+			Tls:     &configv1.ListenerTls{Certificates: []*configv1.Certificate{{CertificateFile: "certs/a.pem", PrivateKeyFile: "/etc/a.key"}}},
 		}},
 		Admin: &configv1.Admin{Address: "127.0.0.1:9000"},
 		Backends: []*configv1.Backend{{
@@ -228,7 +228,7 @@ func TestDefaultKeepsWhatIsSet(t *testing.T) {
 func TestLoadResolvesFilesAgainstItsFolder(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "gateway.yaml")
-	const yaml = "listeners:\n- address: :1\n  tls: {certificate_file: tls/a.pem, private_key_file: ./a.key}\n" + backends +
+	const yaml = "listeners:\n- address: :1\n  tls: {certificates: [{certificate_file: tls/a.pem, private_key_file: ./a.key}]}\n" + backends +
 		"descriptors: {images: [image.binpb, /abs.binpb]}\n"
 	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
@@ -238,7 +238,7 @@ func TestLoadResolvesFilesAgainstItsFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := read.Config()
-	tls := cfg.GetListeners()[0].GetTls()
+	tls := cfg.GetListeners()[0].GetTls().GetCertificates()[0]
 	got := append([]string{tls.GetCertificateFile(), tls.GetPrivateKeyFile()}, cfg.GetDescriptors().GetImages()...)
 	want := []string{filepath.Join(dir, "tls/a.pem"), filepath.Join(dir, "a.key"), filepath.Join(dir, "image.binpb"), "/abs.binpb"}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -12,39 +12,81 @@ import (
 const (
 	defaultAdminAddress         = "127.0.0.1:9901"
 	defaultMaxMessageBytes      = 4 << 20
-	defaultMaxConcurrentStreams = 250
+	defaultMaxConcurrentStreams = 100
 	defaultMaxHeaderBytes       = 64 << 10
-	defaultDrainTimeout         = 30 * time.Second
+	defaultMaxHeaders           = 100
+	defaultMaxURLBytes          = 8 << 10
+	defaultMaxConnections       = 10_000
+
+	defaultDrainTimeout   = 30 * time.Second
+	defaultRequestHeader  = 10 * time.Second
+	defaultRequestBody    = time.Minute
+	defaultCall           = 15 * time.Second
+	defaultMaxCall        = 5 * time.Minute
+	defaultStreamIdle     = 5 * time.Minute
+	defaultConnectionIdle = time.Hour
+	defaultConnectionAge  = time.Hour
+	defaultMaxStreamAge   = time.Hour
 )
 
-// Default fills in, in place, what a configuration leaves out:
-//
-//	admin.address                   127.0.0.1:9901
-//	backends[].load_balancing       LOAD_BALANCING_ROUND_ROBIN
-//	drain_timeout                   30s; an explicit 0s stays, and stops at once
-//	limits.max_concurrent_streams   250
-//	limits.max_header_bytes         64 KiB
-//	limits.max_message_bytes        4 MiB
-//
+// Default fills in, in place, what a configuration leaves out, with the values that the comments of the schema state.
 // What is set stays as it is; a field whose absence has a meaning of its own, such as reflection, stays absent. A
 // configuration that was built in code needs it before use; [Load] and [Parse] have called it. A nil configuration
 // panics. Default must not run while others read cfg.
 func Default(cfg *configv1.Config) {
-	if cfg.GetAdmin() == nil {
-		cfg.Admin = &configv1.Admin{}
-	}
+	ensure(&cfg.Admin)
 	fill(&cfg.Admin.Address, defaultAdminAddress)
-	if cfg.GetLimits() == nil {
-		cfg.Limits = &configv1.Limits{}
-	}
-	fill(&cfg.Limits.MaxMessageBytes, defaultMaxMessageBytes)
-	fill(&cfg.Limits.MaxConcurrentStreams, defaultMaxConcurrentStreams)
-	fill(&cfg.Limits.MaxHeaderBytes, defaultMaxHeaderBytes)
-	if cfg.GetDrainTimeout() == nil {
-		cfg.DrainTimeout = durationpb.New(defaultDrainTimeout)
-	}
+	ensure(&cfg.Reload)
+	fillDuration(&cfg.Reload.MaxStreamAge, defaultMaxStreamAge)
+	fillDuration(&cfg.DrainTimeout, defaultDrainTimeout)
+	fillDuration(&cfg.DrainDelay, 0)
+	defaultLimits(cfg)
+	defaultTimeouts(cfg)
 	for _, b := range cfg.GetBackends() {
 		fill(&b.LoadBalancing, configv1.LoadBalancing_LOAD_BALANCING_ROUND_ROBIN)
+	}
+	for _, l := range cfg.GetListeners() {
+		if certificates := l.GetTls().GetClientCertificates(); certificates != nil {
+			fill(&certificates.Mode, configv1.ClientCertificates_MODE_REQUIRED)
+		}
+	}
+}
+
+func defaultLimits(cfg *configv1.Config) {
+	ensure(&cfg.Limits)
+	l := cfg.GetLimits()
+	fill(&l.MaxMessageBytes, defaultMaxMessageBytes)
+	fill(&l.MaxConcurrentStreams, defaultMaxConcurrentStreams)
+	fill(&l.MaxHeaderBytes, defaultMaxHeaderBytes)
+	fill(&l.MaxHeaders, defaultMaxHeaders)
+	fill(&l.MaxUrlBytes, defaultMaxURLBytes)
+	fill(&l.MaxBodyBytes, l.GetMaxMessageBytes())
+	fill(&l.MaxConnections, defaultMaxConnections)
+	fill(&l.MaxConnectionsPerClient, l.GetMaxConnections())
+}
+
+func defaultTimeouts(cfg *configv1.Config) {
+	ensure(&cfg.Timeouts)
+	t := cfg.GetTimeouts()
+	fillDuration(&t.RequestHeader, defaultRequestHeader)
+	fillDuration(&t.RequestBody, defaultRequestBody)
+	fillDuration(&t.Call, defaultCall)
+	fillDuration(&t.MaxCall, defaultMaxCall)
+	fillDuration(&t.StreamIdle, defaultStreamIdle)
+	fillDuration(&t.ConnectionIdle, defaultConnectionIdle)
+	fillDuration(&t.ConnectionAge, defaultConnectionAge)
+}
+
+// ensure makes a message that is absent.
+func ensure[T any](field **T) {
+	if *field == nil {
+		*field = new(T)
+	}
+}
+
+func fillDuration(field **durationpb.Duration, value time.Duration) {
+	if *field == nil {
+		*field = durationpb.New(value)
 	}
 }
 
@@ -59,9 +101,17 @@ func fill[T comparable](field *T, value T) {
 // resolveFiles lets relative file names start at dir.
 func resolveFiles(cfg *configv1.Config, dir string) {
 	for _, l := range cfg.GetListeners() {
-		if tls := l.GetTls(); tls != nil {
-			tls.CertificateFile = resolve(dir, tls.GetCertificateFile())
-			tls.PrivateKeyFile = resolve(dir, tls.GetPrivateKeyFile())
+		for _, c := range l.GetTls().GetCertificates() {
+			resolveCertificate(dir, c)
+		}
+		if clients := l.GetTls().GetClientCertificates(); clients != nil {
+			clients.CaFile = resolve(dir, clients.GetCaFile())
+		}
+	}
+	for _, b := range cfg.GetBackends() {
+		if tls := b.GetTls(); tls != nil {
+			tls.CaFile = resolve(dir, tls.GetCaFile())
+			resolveCertificate(dir, tls.GetCertificate())
 		}
 	}
 	images := cfg.GetDescriptors().GetImages()
@@ -70,8 +120,14 @@ func resolveFiles(cfg *configv1.Config, dir string) {
 	}
 }
 
+func resolveCertificate(dir string, c *configv1.Certificate) {
+	if c != nil {
+		c.CertificateFile, c.PrivateKeyFile = resolve(dir, c.GetCertificateFile()), resolve(dir, c.GetPrivateKeyFile())
+	}
+}
+
 func resolve(dir, file string) string {
-	if filepath.IsAbs(file) {
+	if file == "" || filepath.IsAbs(file) {
 		return file
 	}
 	return filepath.Join(dir, file)

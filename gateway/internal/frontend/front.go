@@ -33,10 +33,18 @@ func (r *Record) finish(err error) {
 
 // Front serves exchanges. It is safe for concurrent use.
 type Front struct {
-	// Table returns the table of the running configuration.
-	Table func() *Table
+	// Tables are those of the running configuration.
+	Tables Tables
 	// Done is told of each exchange after it was served. It must not keep the exchange.
 	Done func(Exchange, *Record)
+}
+
+// Tables hands out tables. It is safe for concurrent use.
+type Tables interface {
+	// Enter returns the table for calls to a host, the authority as received, and keeps it in use until Leave.
+	Enter(authority string) *Table
+	// Leave gives a table back.
+	Leave(t *Table)
 }
 
 // ServeHTTP makes a Front a handler of net/http.
@@ -52,13 +60,15 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (f *Front) Serve(x Exchange) {
 	rec := &Record{Start: time.Now()}
 	defer func() { f.Done(x, rec) }()
+	t := f.Tables.Enter(x.Authority())
+	defer f.Tables.Leave(t)
 	if isGRPC(x.Header().Get("content-type")) {
 		rec.Protocol = "grpc"
-		serveGRPC(x, f.Table(), rec)
+		serveGRPC(x, t, rec)
 		return
 	}
 	rec.Protocol = "rest"
-	serveREST(x, f.Table(), rec)
+	serveREST(x, t, rec)
 }
 
 // refuseHTTP ends an exchange that became no call.

@@ -73,6 +73,58 @@ func (LoadBalancing) EnumDescriptor() ([]byte, []int) {
 	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{0}
 }
 
+// Mode says what becomes of clients without a certificate.
+type ClientCertificates_Mode int32
+
+const (
+	ClientCertificates_MODE_UNSPECIFIED ClientCertificates_Mode = 0
+	// They are served like anybody else. A certificate that does not verify is refused all the same.
+	ClientCertificates_MODE_OPTIONAL ClientCertificates_Mode = 1
+	// They are refused.
+	ClientCertificates_MODE_REQUIRED ClientCertificates_Mode = 2
+)
+
+// Enum value maps for ClientCertificates_Mode.
+var (
+	ClientCertificates_Mode_name = map[int32]string{
+		0: "MODE_UNSPECIFIED",
+		1: "MODE_OPTIONAL",
+		2: "MODE_REQUIRED",
+	}
+	ClientCertificates_Mode_value = map[string]int32{
+		"MODE_UNSPECIFIED": 0,
+		"MODE_OPTIONAL":    1,
+		"MODE_REQUIRED":    2,
+	}
+)
+
+func (x ClientCertificates_Mode) Enum() *ClientCertificates_Mode {
+	p := new(ClientCertificates_Mode)
+	*p = x
+	return p
+}
+
+func (x ClientCertificates_Mode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ClientCertificates_Mode) Descriptor() protoreflect.EnumDescriptor {
+	return file_cardea_config_v1_config_proto_enumTypes[1].Descriptor()
+}
+
+func (ClientCertificates_Mode) Type() protoreflect.EnumType {
+	return &file_cardea_config_v1_config_proto_enumTypes[1]
+}
+
+func (x ClientCertificates_Mode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ClientCertificates_Mode.Descriptor instead.
+func (ClientCertificates_Mode) EnumDescriptor() ([]byte, []int) {
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{4, 0}
+}
+
 // Config is the root of the configuration file.
 type Config struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -90,10 +142,20 @@ type Config struct {
 	Reflection *Reflection `protobuf:"bytes,6,opt,name=reflection,proto3" json:"reflection,omitempty"`
 	// Bounds on what one client or one call may cost. Each has a safe default.
 	Limits *Limits `protobuf:"bytes,7,opt,name=limits,proto3" json:"limits,omitempty"`
-	// How long calls in flight may take to finish once the gateway was told to stop. Default: 30s.
+	// How long calls in flight may take to finish once the gateway was told to stop. Absent: 30s. 0s cuts them off.
 	DrainTimeout *durationpb.Duration `protobuf:"bytes,8,opt,name=drain_timeout,json=drainTimeout,proto3" json:"drain_timeout,omitempty"`
 	// One line per request. Absent is on, to standard error.
-	AccessLog     *AccessLog `protobuf:"bytes,9,opt,name=access_log,json=accessLog,proto3" json:"access_log,omitempty"`
+	AccessLog *AccessLog `protobuf:"bytes,9,opt,name=access_log,json=accessLog,proto3" json:"access_log,omitempty"`
+	// How long clients and calls may take. Each has a safe default.
+	Timeouts *Timeouts `protobuf:"bytes,10,opt,name=timeouts,proto3" json:"timeouts,omitempty"`
+	// Networks of proxies in front of the gateway, such as 10.0.0.0/8. What they say about clients is believed: Forwarded,
+	// X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host and X-Request-Id. From anybody else these headers are dropped.
+	TrustedProxies []string `protobuf:"bytes,11,rep,name=trusted_proxies,json=trustedProxies,proto3" json:"trusted_proxies,omitempty"`
+	// How the gateway takes up a changed configuration.
+	Reload *Reload `protobuf:"bytes,12,opt,name=reload,proto3" json:"reload,omitempty"`
+	// How long the gateway still takes new calls after it was told to stop, its readiness off already: the time that load
+	// balancers need to notice. Absent: 0s.
+	DrainDelay    *durationpb.Duration `protobuf:"bytes,13,opt,name=drain_delay,json=drainDelay,proto3" json:"drain_delay,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -191,13 +253,47 @@ func (x *Config) GetAccessLog() *AccessLog {
 	return nil
 }
 
+func (x *Config) GetTimeouts() *Timeouts {
+	if x != nil {
+		return x.Timeouts
+	}
+	return nil
+}
+
+func (x *Config) GetTrustedProxies() []string {
+	if x != nil {
+		return x.TrustedProxies
+	}
+	return nil
+}
+
+func (x *Config) GetReload() *Reload {
+	if x != nil {
+		return x.Reload
+	}
+	return nil
+}
+
+func (x *Config) GetDrainDelay() *durationpb.Duration {
+	if x != nil {
+		return x.DrainDelay
+	}
+	return nil
+}
+
 // Listener is one address on which clients reach the gateway, by HTTP/1.1 and HTTP/2, REST and gRPC alike.
 type Listener struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Host and port, such as 127.0.0.1:8080, or :8080 for all interfaces. Port 0 takes a free one.
 	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
 	// Serve TLS. Absent, the listener speaks cleartext, HTTP/2 by prior knowledge included.
-	Tls           *ListenerTls `protobuf:"bytes,2,opt,name=tls,proto3" json:"tls,omitempty"`
+	Tls *ListenerTls `protobuf:"bytes,2,opt,name=tls,proto3" json:"tls,omitempty"`
+	// Believe PROXY protocol headers (versions 1 and 2) of load balancers. Absent, they are malformed requests.
+	ProxyProtocol *ProxyProtocol `protobuf:"bytes,3,opt,name=proxy_protocol,json=proxyProtocol,proto3" json:"proxy_protocol,omitempty"`
+	// The backends that are reached through this listener, by name. Empty: all.
+	Backends []string `protobuf:"bytes,4,rep,name=backends,proto3" json:"backends,omitempty"`
+	// Policies for calls on this listener alone. They override those of the configuration.
+	Policies      []*PolicyRule `protobuf:"bytes,5,rep,name=policies,proto3" json:"policies,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -246,15 +342,37 @@ func (x *Listener) GetTls() *ListenerTls {
 	return nil
 }
 
+func (x *Listener) GetProxyProtocol() *ProxyProtocol {
+	if x != nil {
+		return x.ProxyProtocol
+	}
+	return nil
+}
+
+func (x *Listener) GetBackends() []string {
+	if x != nil {
+		return x.Backends
+	}
+	return nil
+}
+
+func (x *Listener) GetPolicies() []*PolicyRule {
+	if x != nil {
+		return x.Policies
+	}
+	return nil
+}
+
 // ListenerTls makes a listener speak TLS 1.2 or later, with HTTP/2 and HTTP/1.1 offered by ALPN.
 type ListenerTls struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// PEM file with the certificate chain, leaf first.
-	CertificateFile string `protobuf:"bytes,1,opt,name=certificate_file,json=certificateFile,proto3" json:"certificate_file,omitempty"`
-	// PEM file with the private key of the leaf.
-	PrivateKeyFile string `protobuf:"bytes,2,opt,name=private_key_file,json=privateKeyFile,proto3" json:"private_key_file,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Certificates, chosen by the name that the client asks for (SNI); the first one serves clients that ask for no name, or
+	// for one that none of them has. Changed files are taken up within seconds, without a reload.
+	Certificates []*Certificate `protobuf:"bytes,1,rep,name=certificates,proto3" json:"certificates,omitempty"`
+	// Ask clients for certificates. Absent, none is asked for.
+	ClientCertificates *ClientCertificates `protobuf:"bytes,2,opt,name=client_certificates,json=clientCertificates,proto3" json:"client_certificates,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *ListenerTls) Reset() {
@@ -287,21 +405,178 @@ func (*ListenerTls) Descriptor() ([]byte, []int) {
 	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{2}
 }
 
-func (x *ListenerTls) GetCertificateFile() string {
+func (x *ListenerTls) GetCertificates() []*Certificate {
+	if x != nil {
+		return x.Certificates
+	}
+	return nil
+}
+
+func (x *ListenerTls) GetClientCertificates() *ClientCertificates {
+	if x != nil {
+		return x.ClientCertificates
+	}
+	return nil
+}
+
+// Certificate is a certificate with its key.
+type Certificate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// PEM file with the certificate chain, leaf first. Relative paths start at the folder of the configuration file.
+	CertificateFile string `protobuf:"bytes,1,opt,name=certificate_file,json=certificateFile,proto3" json:"certificate_file,omitempty"`
+	// PEM file with the private key of the leaf.
+	PrivateKeyFile string `protobuf:"bytes,2,opt,name=private_key_file,json=privateKeyFile,proto3" json:"private_key_file,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Certificate) Reset() {
+	*x = Certificate{}
+	mi := &file_cardea_config_v1_config_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Certificate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Certificate) ProtoMessage() {}
+
+func (x *Certificate) ProtoReflect() protoreflect.Message {
+	mi := &file_cardea_config_v1_config_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
+func (*Certificate) Descriptor() ([]byte, []int) {
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Certificate) GetCertificateFile() string {
 	if x != nil {
 		return x.CertificateFile
 	}
 	return ""
 }
 
-func (x *ListenerTls) GetPrivateKeyFile() string {
+func (x *Certificate) GetPrivateKeyFile() string {
 	if x != nil {
 		return x.PrivateKeyFile
 	}
 	return ""
 }
 
-// Admin is the address for operators: /livez, /readyz, /metrics and grpc.health.v1. Keep it off the public network.
+// ClientCertificates asks clients for certificates.
+type ClientCertificates struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What becomes of clients without one. Unspecified: MODE_REQUIRED.
+	Mode ClientCertificates_Mode `protobuf:"varint,1,opt,name=mode,proto3,enum=cardea.config.v1.ClientCertificates_Mode" json:"mode,omitempty"`
+	// PEM file with the authorities that clients' certificates must come from.
+	CaFile        string `protobuf:"bytes,2,opt,name=ca_file,json=caFile,proto3" json:"ca_file,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClientCertificates) Reset() {
+	*x = ClientCertificates{}
+	mi := &file_cardea_config_v1_config_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClientCertificates) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClientCertificates) ProtoMessage() {}
+
+func (x *ClientCertificates) ProtoReflect() protoreflect.Message {
+	mi := &file_cardea_config_v1_config_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClientCertificates.ProtoReflect.Descriptor instead.
+func (*ClientCertificates) Descriptor() ([]byte, []int) {
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ClientCertificates) GetMode() ClientCertificates_Mode {
+	if x != nil {
+		return x.Mode
+	}
+	return ClientCertificates_MODE_UNSPECIFIED
+}
+
+func (x *ClientCertificates) GetCaFile() string {
+	if x != nil {
+		return x.CaFile
+	}
+	return ""
+}
+
+// ProxyProtocol says whose PROXY protocol headers are believed.
+type ProxyProtocol struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Networks of the load balancers, such as 10.0.0.0/8. A connection from there may begin with a header; one from anywhere
+	// else that does is refused.
+	TrustedNetworks []string `protobuf:"bytes,1,rep,name=trusted_networks,json=trustedNetworks,proto3" json:"trusted_networks,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *ProxyProtocol) Reset() {
+	*x = ProxyProtocol{}
+	mi := &file_cardea_config_v1_config_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProxyProtocol) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProxyProtocol) ProtoMessage() {}
+
+func (x *ProxyProtocol) ProtoReflect() protoreflect.Message {
+	mi := &file_cardea_config_v1_config_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProxyProtocol.ProtoReflect.Descriptor instead.
+func (*ProxyProtocol) Descriptor() ([]byte, []int) {
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ProxyProtocol) GetTrustedNetworks() []string {
+	if x != nil {
+		return x.TrustedNetworks
+	}
+	return nil
+}
+
+// Admin is the address for operators: health, metrics, profiles, and the admin API. Keep it off the public network.
 type Admin struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Host and port. Empty: 127.0.0.1:9901.
@@ -312,7 +587,7 @@ type Admin struct {
 
 func (x *Admin) Reset() {
 	*x = Admin{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[3]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -324,7 +599,7 @@ func (x *Admin) String() string {
 func (*Admin) ProtoMessage() {}
 
 func (x *Admin) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[3]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -337,7 +612,7 @@ func (x *Admin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Admin.ProtoReflect.Descriptor instead.
 func (*Admin) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{3}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Admin) GetAddress() string {
@@ -358,13 +633,19 @@ type Backend struct {
 	Services []string `protobuf:"bytes,3,rep,name=services,proto3" json:"services,omitempty"`
 	// How calls are spread over the instances. Unspecified: ROUND_ROBIN.
 	LoadBalancing LoadBalancing `protobuf:"varint,4,opt,name=load_balancing,json=loadBalancing,proto3,enum=cardea.config.v1.LoadBalancing" json:"load_balancing,omitempty"`
+	// Speak TLS to the instances. Absent, cleartext.
+	Tls *BackendTls `protobuf:"bytes,5,opt,name=tls,proto3" json:"tls,omitempty"`
+	// Hosts that clients must ask for (:authority, Host) to reach this backend: names such as api.example.com, or
+	// *.example.com for all below one. Port and case don't matter. Empty: every host. A backend that is bound to the host
+	// asked for wins over one that is not bound, an exact name over a wildcard.
+	Hosts         []string `protobuf:"bytes,6,rep,name=hosts,proto3" json:"hosts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Backend) Reset() {
 	*x = Backend{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[4]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -376,7 +657,7 @@ func (x *Backend) String() string {
 func (*Backend) ProtoMessage() {}
 
 func (x *Backend) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[4]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -389,7 +670,7 @@ func (x *Backend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Backend.ProtoReflect.Descriptor instead.
 func (*Backend) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{4}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Backend) GetName() string {
@@ -420,6 +701,85 @@ func (x *Backend) GetLoadBalancing() LoadBalancing {
 	return LoadBalancing_LOAD_BALANCING_UNSPECIFIED
 }
 
+func (x *Backend) GetTls() *BackendTls {
+	if x != nil {
+		return x.Tls
+	}
+	return nil
+}
+
+func (x *Backend) GetHosts() []string {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
+}
+
+// BackendTls makes the gateway speak TLS to a backend's instances.
+type BackendTls struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// PEM file with the authorities that instances' certificates must come from. Empty: those of the system. Changed files
+	// are used by the next connection.
+	CaFile string `protobuf:"bytes,1,opt,name=ca_file,json=caFile,proto3" json:"ca_file,omitempty"`
+	// The name that instances' certificates must have. Empty: the host of the target.
+	ServerName string `protobuf:"bytes,2,opt,name=server_name,json=serverName,proto3" json:"server_name,omitempty"`
+	// The certificate that the gateway shows to instances (mutual TLS). Absent, none.
+	Certificate   *Certificate `protobuf:"bytes,3,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackendTls) Reset() {
+	*x = BackendTls{}
+	mi := &file_cardea_config_v1_config_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackendTls) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackendTls) ProtoMessage() {}
+
+func (x *BackendTls) ProtoReflect() protoreflect.Message {
+	mi := &file_cardea_config_v1_config_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackendTls.ProtoReflect.Descriptor instead.
+func (*BackendTls) Descriptor() ([]byte, []int) {
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *BackendTls) GetCaFile() string {
+	if x != nil {
+		return x.CaFile
+	}
+	return ""
+}
+
+func (x *BackendTls) GetServerName() string {
+	if x != nil {
+		return x.ServerName
+	}
+	return ""
+}
+
+func (x *BackendTls) GetCertificate() *Certificate {
+	if x != nil {
+		return x.Certificate
+	}
+	return nil
+}
+
 // PolicyRule gives methods a policy from the configuration.
 type PolicyRule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -434,7 +794,7 @@ type PolicyRule struct {
 
 func (x *PolicyRule) Reset() {
 	*x = PolicyRule{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[5]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -446,7 +806,7 @@ func (x *PolicyRule) String() string {
 func (*PolicyRule) ProtoMessage() {}
 
 func (x *PolicyRule) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[5]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -459,7 +819,7 @@ func (x *PolicyRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyRule.ProtoReflect.Descriptor instead.
 func (*PolicyRule) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{5}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *PolicyRule) GetSelectors() []string {
@@ -488,7 +848,7 @@ type Descriptors struct {
 
 func (x *Descriptors) Reset() {
 	*x = Descriptors{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[6]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -500,7 +860,7 @@ func (x *Descriptors) String() string {
 func (*Descriptors) ProtoMessage() {}
 
 func (x *Descriptors) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[6]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -513,7 +873,7 @@ func (x *Descriptors) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Descriptors.ProtoReflect.Descriptor instead.
 func (*Descriptors) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{6}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Descriptors) GetImages() []string {
@@ -534,7 +894,7 @@ type Reflection struct {
 
 func (x *Reflection) Reset() {
 	*x = Reflection{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[7]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -546,7 +906,7 @@ func (x *Reflection) String() string {
 func (*Reflection) ProtoMessage() {}
 
 func (x *Reflection) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[7]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -559,7 +919,7 @@ func (x *Reflection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reflection.ProtoReflect.Descriptor instead.
 func (*Reflection) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{7}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Reflection) GetEnabled() bool {
@@ -569,22 +929,34 @@ func (x *Reflection) GetEnabled() bool {
 	return false
 }
 
-// Limits are bounds on what one client or one call may cost.
+// Limits are bounds on what one client or one call may cost. 0 stands for the default, and nothing for "no limit".
 type Limits struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Largest message in either direction, and largest REST body, in bytes, after decompression. 0: 4 MiB.
+	// Largest message in either direction, in bytes, after decompression. 0: 4 MiB, as in every gRPC library. A call over it
+	// is refused with RESOURCE_EXHAUSTED.
 	MaxMessageBytes uint32 `protobuf:"varint,1,opt,name=max_message_bytes,json=maxMessageBytes,proto3" json:"max_message_bytes,omitempty"`
-	// Most calls at a time on one HTTP/2 connection. 0: 250.
+	// Most calls at a time on one HTTP/2 connection. 0: 100, as RFC 9113 advises as a minimum. Clients queue what is more.
 	MaxConcurrentStreams uint32 `protobuf:"varint,2,opt,name=max_concurrent_streams,json=maxConcurrentStreams,proto3" json:"max_concurrent_streams,omitempty"`
-	// Largest header block of a request, in bytes. 0: 64 KiB.
+	// Largest header block of a request, in bytes. 0: 64 KiB. A request over it is refused with 431.
 	MaxHeaderBytes uint32 `protobuf:"varint,3,opt,name=max_header_bytes,json=maxHeaderBytes,proto3" json:"max_header_bytes,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Most header fields of a request. 0: 100. A request over it is refused with 431.
+	MaxHeaders uint32 `protobuf:"varint,4,opt,name=max_headers,json=maxHeaders,proto3" json:"max_headers,omitempty"`
+	// Longest path with query, in bytes. 0: 8 KiB. A request over it is refused with 414.
+	MaxUrlBytes uint32 `protobuf:"varint,5,opt,name=max_url_bytes,json=maxUrlBytes,proto3" json:"max_url_bytes,omitempty"`
+	// Largest REST body, in bytes. 0: max_message_bytes. A request over it is refused with 413.
+	MaxBodyBytes uint32 `protobuf:"varint,6,opt,name=max_body_bytes,json=maxBodyBytes,proto3" json:"max_body_bytes,omitempty"`
+	// Most connections of one listener at a time. 0: 10,000. More are closed at once.
+	MaxConnections uint32 `protobuf:"varint,7,opt,name=max_connections,json=maxConnections,proto3" json:"max_connections,omitempty"`
+	// Most connections of one client address at a time. 0: as many as max_connections, since many clients can stand behind
+	// one address. More are closed at once.
+	MaxConnectionsPerClient uint32 `protobuf:"varint,8,opt,name=max_connections_per_client,json=maxConnectionsPerClient,proto3" json:"max_connections_per_client,omitempty"`
+	unknownFields           protoimpl.UnknownFields
+	sizeCache               protoimpl.SizeCache
 }
 
 func (x *Limits) Reset() {
 	*x = Limits{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[8]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -596,7 +968,7 @@ func (x *Limits) String() string {
 func (*Limits) ProtoMessage() {}
 
 func (x *Limits) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[8]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -609,7 +981,7 @@ func (x *Limits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limits.ProtoReflect.Descriptor instead.
 func (*Limits) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{8}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Limits) GetMaxMessageBytes() uint32 {
@@ -633,6 +1005,198 @@ func (x *Limits) GetMaxHeaderBytes() uint32 {
 	return 0
 }
 
+func (x *Limits) GetMaxHeaders() uint32 {
+	if x != nil {
+		return x.MaxHeaders
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxUrlBytes() uint32 {
+	if x != nil {
+		return x.MaxUrlBytes
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxBodyBytes() uint32 {
+	if x != nil {
+		return x.MaxBodyBytes
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxConnections() uint32 {
+	if x != nil {
+		return x.MaxConnections
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxConnectionsPerClient() uint32 {
+	if x != nil {
+		return x.MaxConnectionsPerClient
+	}
+	return 0
+}
+
+// Timeouts say how long clients and calls may take. Absent stands for the default, 0s for "no limit".
+type Timeouts struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// For a client to send the header of a request. Absent: 10s. 0s is not allowed.
+	RequestHeader *durationpb.Duration `protobuf:"bytes,1,opt,name=request_header,json=requestHeader,proto3" json:"request_header,omitempty"`
+	// For a client to send the one message of a call, or the body of a REST request, once its header is here. Absent: 60s.
+	RequestBody *durationpb.Duration `protobuf:"bytes,2,opt,name=request_body,json=requestBody,proto3" json:"request_body,omitempty"`
+	// For a call of a method that does not stream, if the client sets no deadline. Absent: 15s.
+	Call *durationpb.Duration `protobuf:"bytes,3,opt,name=call,proto3" json:"call,omitempty"`
+	// The longest deadline that a client may set, for any method; a longer one is cut down to it. Absent: 300s.
+	MaxCall *durationpb.Duration `protobuf:"bytes,4,opt,name=max_call,json=maxCall,proto3" json:"max_call,omitempty"`
+	// For a stream without a message in either direction. Absent: 300s.
+	StreamIdle *durationpb.Duration `protobuf:"bytes,5,opt,name=stream_idle,json=streamIdle,proto3" json:"stream_idle,omitempty"`
+	// For a connection without a call. Absent: 3600s. 0s is not allowed.
+	ConnectionIdle *durationpb.Duration `protobuf:"bytes,6,opt,name=connection_idle,json=connectionIdle,proto3" json:"connection_idle,omitempty"`
+	// The age at which a connection takes no more calls: its client is asked to open another one, so that load spreads over
+	// gateways that came later. Spread by a tenth in either direction. Absent: 3600s.
+	ConnectionAge *durationpb.Duration `protobuf:"bytes,7,opt,name=connection_age,json=connectionAge,proto3" json:"connection_age,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Timeouts) Reset() {
+	*x = Timeouts{}
+	mi := &file_cardea_config_v1_config_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Timeouts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Timeouts) ProtoMessage() {}
+
+func (x *Timeouts) ProtoReflect() protoreflect.Message {
+	mi := &file_cardea_config_v1_config_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Timeouts.ProtoReflect.Descriptor instead.
+func (*Timeouts) Descriptor() ([]byte, []int) {
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Timeouts) GetRequestHeader() *durationpb.Duration {
+	if x != nil {
+		return x.RequestHeader
+	}
+	return nil
+}
+
+func (x *Timeouts) GetRequestBody() *durationpb.Duration {
+	if x != nil {
+		return x.RequestBody
+	}
+	return nil
+}
+
+func (x *Timeouts) GetCall() *durationpb.Duration {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+func (x *Timeouts) GetMaxCall() *durationpb.Duration {
+	if x != nil {
+		return x.MaxCall
+	}
+	return nil
+}
+
+func (x *Timeouts) GetStreamIdle() *durationpb.Duration {
+	if x != nil {
+		return x.StreamIdle
+	}
+	return nil
+}
+
+func (x *Timeouts) GetConnectionIdle() *durationpb.Duration {
+	if x != nil {
+		return x.ConnectionIdle
+	}
+	return nil
+}
+
+func (x *Timeouts) GetConnectionAge() *durationpb.Duration {
+	if x != nil {
+		return x.ConnectionAge
+	}
+	return nil
+}
+
+// Reload says how the gateway takes up a changed configuration. SIGHUP and the admin API always make it do so.
+type Reload struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// True reloads only when asked to, not when the file changes.
+	IgnoreFileChanges bool `protobuf:"varint,1,opt,name=ignore_file_changes,json=ignoreFileChanges,proto3" json:"ignore_file_changes,omitempty"`
+	// How long streams that began under an earlier configuration may go on; then they end with UNAVAILABLE. Absent: 3600s.
+	// 0s: for as long as they like.
+	MaxStreamAge  *durationpb.Duration `protobuf:"bytes,2,opt,name=max_stream_age,json=maxStreamAge,proto3" json:"max_stream_age,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reload) Reset() {
+	*x = Reload{}
+	mi := &file_cardea_config_v1_config_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reload) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reload) ProtoMessage() {}
+
+func (x *Reload) ProtoReflect() protoreflect.Message {
+	mi := &file_cardea_config_v1_config_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reload.ProtoReflect.Descriptor instead.
+func (*Reload) Descriptor() ([]byte, []int) {
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Reload) GetIgnoreFileChanges() bool {
+	if x != nil {
+		return x.IgnoreFileChanges
+	}
+	return false
+}
+
+func (x *Reload) GetMaxStreamAge() *durationpb.Duration {
+	if x != nil {
+		return x.MaxStreamAge
+	}
+	return nil
+}
+
 // AccessLog is the log of requests.
 type AccessLog struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -644,7 +1208,7 @@ type AccessLog struct {
 
 func (x *AccessLog) Reset() {
 	*x = AccessLog{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[9]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -656,7 +1220,7 @@ func (x *AccessLog) String() string {
 func (*AccessLog) ProtoMessage() {}
 
 func (x *AccessLog) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[9]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -669,7 +1233,7 @@ func (x *AccessLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessLog.ProtoReflect.Descriptor instead.
 func (*AccessLog) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{9}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *AccessLog) GetDisabled() bool {
@@ -683,7 +1247,7 @@ var File_cardea_config_v1_config_proto protoreflect.FileDescriptor
 
 const file_cardea_config_v1_config_proto_rawDesc = "" +
 	"\n" +
-	"\x1dcardea/config/v1/config.proto\x12\x10cardea.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcardea/policy/v1/policy.proto\x1a\x1egoogle/protobuf/duration.proto\"\xb2\x04\n" +
+	"\x1dcardea/config/v1/config.proto\x12\x10cardea.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcardea/policy/v1/policy.proto\x1a\x1egoogle/protobuf/duration.proto\"\x88\a\n" +
 	"\x06Config\x12B\n" +
 	"\tlisteners\x18\x01 \x03(\v2\x1a.cardea.config.v1.ListenerB\b\xbaH\x05\x92\x01\x02\b\x01R\tlisteners\x12-\n" +
 	"\x05admin\x18\x02 \x01(\v2\x17.cardea.config.v1.AdminR\x05admin\x12?\n" +
@@ -697,23 +1261,56 @@ const file_cardea_config_v1_config_proto_rawDesc = "" +
 	"\rdrain_timeout\x18\b \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
 	"\xaa\x01\a\"\x03\b\x90\x1c2\x00R\fdrainTimeout\x12:\n" +
 	"\n" +
-	"access_log\x18\t \x01(\v2\x1b.cardea.config.v1.AccessLogR\taccessLog\"\xe4\x01\n" +
+	"access_log\x18\t \x01(\v2\x1b.cardea.config.v1.AccessLogR\taccessLog\x126\n" +
+	"\btimeouts\x18\n" +
+	" \x01(\v2\x1a.cardea.config.v1.TimeoutsR\btimeouts\x12\x9e\x01\n" +
+	"\x0ftrusted_proxies\x18\v \x03(\tBu\xbaHr\x92\x01o\"m\xba\x01j\n" +
+	"\x0enetwork.syntax\x126must be an IP address or a network, such as 10.0.0.0/8\x1a this.isIp() || this.isIpPrefix()R\x0etrustedProxies\x120\n" +
+	"\x06reload\x18\f \x01(\v2\x18.cardea.config.v1.ReloadR\x06reload\x12I\n" +
+	"\vdrain_delay\x18\r \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
+	"\xaa\x01\a\"\x03\b\x90\x1c2\x00R\n" +
+	"drainDelay\"\x8c\x03\n" +
 	"\bListener\x12\xa6\x01\n" +
 	"\aaddress\x18\x01 \x01(\tB\x8b\x01\xbaH\x87\x01\xba\x01\x83\x01\n" +
 	"\x15address.host_and_port\x12)must be host:port, such as 127.0.0.1:8080\x1a?this.matches('^(\\\\[[0-9a-fA-F:.]+\\\\]|[^:\\\\[\\\\]]*):[0-9]{1,5}$')R\aaddress\x12/\n" +
-	"\x03tls\x18\x02 \x01(\v2\x1d.cardea.config.v1.ListenerTlsR\x03tls\"t\n" +
-	"\vListenerTls\x122\n" +
+	"\x03tls\x18\x02 \x01(\v2\x1d.cardea.config.v1.ListenerTlsR\x03tls\x12F\n" +
+	"\x0eproxy_protocol\x18\x03 \x01(\v2\x1f.cardea.config.v1.ProxyProtocolR\rproxyProtocol\x12$\n" +
+	"\bbackends\x18\x04 \x03(\tB\b\xbaH\x05\x92\x01\x02\x18\x01R\bbackends\x128\n" +
+	"\bpolicies\x18\x05 \x03(\v2\x1c.cardea.config.v1.PolicyRuleR\bpolicies\"\xb1\x01\n" +
+	"\vListenerTls\x12K\n" +
+	"\fcertificates\x18\x01 \x03(\v2\x1d.cardea.config.v1.CertificateB\b\xbaH\x05\x92\x01\x02\b\x01R\fcertificates\x12U\n" +
+	"\x13client_certificates\x18\x02 \x01(\v2$.cardea.config.v1.ClientCertificatesR\x12clientCertificates\"t\n" +
+	"\vCertificate\x122\n" +
 	"\x10certificate_file\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x0fcertificateFile\x121\n" +
-	"\x10private_key_file\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x0eprivateKeyFile\"\xb3\x01\n" +
+	"\x10private_key_file\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x0eprivateKeyFile\"\xc3\x01\n" +
+	"\x12ClientCertificates\x12G\n" +
+	"\x04mode\x18\x01 \x01(\x0e2).cardea.config.v1.ClientCertificates.ModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04mode\x12 \n" +
+	"\aca_file\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06caFile\"B\n" +
+	"\x04Mode\x12\x14\n" +
+	"\x10MODE_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rMODE_OPTIONAL\x10\x01\x12\x11\n" +
+	"\rMODE_REQUIRED\x10\x02\"\xb4\x01\n" +
+	"\rProxyProtocol\x12\xa2\x01\n" +
+	"\x10trusted_networks\x18\x01 \x03(\tBw\xbaHt\x92\x01q\b\x01\"m\xba\x01j\n" +
+	"\x0enetwork.syntax\x126must be an IP address or a network, such as 10.0.0.0/8\x1a this.isIp() || this.isIpPrefix()R\x0ftrustedNetworks\"\xb3\x01\n" +
 	"\x05Admin\x12\xa9\x01\n" +
 	"\aaddress\x18\x01 \x01(\tB\x8e\x01\xbaH\x8a\x01\xba\x01\x83\x01\n" +
-	"\x15address.host_and_port\x12)must be host:port, such as 127.0.0.1:9901\x1a?this.matches('^(\\\\[[0-9a-fA-F:.]+\\\\]|[^:\\\\[\\\\]]*):[0-9]{1,5}$')\xd8\x01\x01R\aaddress\"\x8b\x03\n" +
+	"\x15address.host_and_port\x12)must be host:port, such as 127.0.0.1:9901\x1a?this.matches('^(\\\\[[0-9a-fA-F:.]+\\\\]|[^:\\\\[\\\\]]*):[0-9]{1,5}$')\xd8\x01\x01R\aaddress\"\xc6\x05\n" +
 	"\aBackend\x121\n" +
 	"\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,62}$R\x04name\x12\x99\x01\n" +
 	"\x06target\x18\x02 \x01(\tB\x80\x01\xbaH}\xba\x01z\n" +
 	"\rtarget.scheme\x12>must be static:///host:port[,host:port...] or dns:///host:port\x1a)this.matches('^(static|dns)://[^/]*/.+$')R\x06target\x12_\n" +
 	"\bservices\x18\x03 \x03(\tBC\xbaH@\x92\x01=\b\x01\x18\x01\"7r523^[A-Za-z_][A-Za-z0-9_]*(\\.[A-Za-z_][A-Za-z0-9_]*)*$R\bservices\x12P\n" +
-	"\x0eload_balancing\x18\x04 \x01(\x0e2\x1f.cardea.config.v1.LoadBalancingB\b\xbaH\x05\x82\x01\x02\x10\x01R\rloadBalancing\"\xc7\x02\n" +
+	"\x0eload_balancing\x18\x04 \x01(\x0e2\x1f.cardea.config.v1.LoadBalancingB\b\xbaH\x05\x82\x01\x02\x10\x01R\rloadBalancing\x12.\n" +
+	"\x03tls\x18\x05 \x01(\v2\x1c.cardea.config.v1.BackendTlsR\x03tls\x12\x88\x02\n" +
+	"\x05hosts\x18\x06 \x03(\tB\xf1\x01\xbaH\xed\x01\x92\x01\xe9\x01\x18\x01\"\xe4\x01\xba\x01\xe0\x01\n" +
+	"\vhost.syntax\x12Lmust be a host name without a port, such as api.example.com or *.example.com\x1a\x82\x01this.matches('^(\\\\*\\\\.)?[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\\\\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$') || this.isIp()R\x05hosts\"\x87\x01\n" +
+	"\n" +
+	"BackendTls\x12\x17\n" +
+	"\aca_file\x18\x01 \x01(\tR\x06caFile\x12\x1f\n" +
+	"\vserver_name\x18\x02 \x01(\tR\n" +
+	"serverName\x12?\n" +
+	"\vcertificate\x18\x03 \x01(\v2\x1d.cardea.config.v1.CertificateR\vcertificate\"\xc7\x02\n" +
 	"\n" +
 	"PolicyRule\x12\xfe\x01\n" +
 	"\tselectors\x18\x01 \x03(\tB\xdf\x01\xbaH\xdb\x01\x92\x01\xd7\x01\b\x01\"\xd2\x01\xba\x01\xce\x01\n" +
@@ -723,12 +1320,33 @@ const file_cardea_config_v1_config_proto_rawDesc = "" +
 	"\x06images\x18\x01 \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x10\x01R\x06images\"&\n" +
 	"\n" +
 	"Reflection\x12\x18\n" +
-	"\aenabled\x18\x01 \x01(\bR\aenabled\"\xb8\x01\n" +
+	"\aenabled\x18\x01 \x01(\bR\aenabled\"\xc3\x03\n" +
 	"\x06Limits\x127\n" +
 	"\x11max_message_bytes\x18\x01 \x01(\rB\v\xbaH\b*\x06\x18\x80\x80\x80\x80\x04R\x0fmaxMessageBytes\x12?\n" +
 	"\x16max_concurrent_streams\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18\xa0\x8d\x06R\x14maxConcurrentStreams\x124\n" +
 	"\x10max_header_bytes\x18\x03 \x01(\rB\n" +
-	"\xbaH\a*\x05\x18\x80\x80\x80\bR\x0emaxHeaderBytes\"'\n" +
+	"\xbaH\a*\x05\x18\x80\x80\x80\bR\x0emaxHeaderBytes\x12)\n" +
+	"\vmax_headers\x18\x04 \x01(\rB\b\xbaH\x05*\x03\x18\x90NR\n" +
+	"maxHeaders\x12-\n" +
+	"\rmax_url_bytes\x18\x05 \x01(\rB\t\xbaH\x06*\x04\x18\x80\x80@R\vmaxUrlBytes\x121\n" +
+	"\x0emax_body_bytes\x18\x06 \x01(\rB\v\xbaH\b*\x06\x18\x80\x80\x80\x80\x04R\fmaxBodyBytes\x123\n" +
+	"\x0fmax_connections\x18\a \x01(\rB\n" +
+	"\xbaH\a*\x05\x18\x80\xad\xe2\x04R\x0emaxConnections\x12G\n" +
+	"\x1amax_connections_per_client\x18\b \x01(\rB\n" +
+	"\xbaH\a*\x05\x18\x80\xad\xe2\x04R\x17maxConnectionsPerClient\"\xfc\x03\n" +
+	"\bTimeouts\x12O\n" +
+	"\x0erequest_header\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
+	"\xaa\x01\a\"\x03\b\x90\x1c*\x00R\rrequestHeader\x12F\n" +
+	"\frequest_body\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\vrequestBody\x127\n" +
+	"\x04call\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\x04call\x12>\n" +
+	"\bmax_call\x18\x04 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\amaxCall\x12D\n" +
+	"\vstream_idle\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\n" +
+	"streamIdle\x12L\n" +
+	"\x0fconnection_idle\x18\x06 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00R\x0econnectionIdle\x12J\n" +
+	"\x0econnection_age\x18\a \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\rconnectionAge\"\x83\x01\n" +
+	"\x06Reload\x12.\n" +
+	"\x13ignore_file_changes\x18\x01 \x01(\bR\x11ignoreFileChanges\x12I\n" +
+	"\x0emax_stream_age\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\fmaxStreamAge\"'\n" +
 	"\tAccessLog\x12\x1a\n" +
 	"\bdisabled\x18\x01 \x01(\bR\bdisabled*O\n" +
 	"\rLoadBalancing\x12\x1e\n" +
@@ -747,41 +1365,66 @@ func file_cardea_config_v1_config_proto_rawDescGZIP() []byte {
 	return file_cardea_config_v1_config_proto_rawDescData
 }
 
-var file_cardea_config_v1_config_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_cardea_config_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_cardea_config_v1_config_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_cardea_config_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_cardea_config_v1_config_proto_goTypes = []any{
-	(LoadBalancing)(0),          // 0: cardea.config.v1.LoadBalancing
-	(*Config)(nil),              // 1: cardea.config.v1.Config
-	(*Listener)(nil),            // 2: cardea.config.v1.Listener
-	(*ListenerTls)(nil),         // 3: cardea.config.v1.ListenerTls
-	(*Admin)(nil),               // 4: cardea.config.v1.Admin
-	(*Backend)(nil),             // 5: cardea.config.v1.Backend
-	(*PolicyRule)(nil),          // 6: cardea.config.v1.PolicyRule
-	(*Descriptors)(nil),         // 7: cardea.config.v1.Descriptors
-	(*Reflection)(nil),          // 8: cardea.config.v1.Reflection
-	(*Limits)(nil),              // 9: cardea.config.v1.Limits
-	(*AccessLog)(nil),           // 10: cardea.config.v1.AccessLog
-	(*durationpb.Duration)(nil), // 11: google.protobuf.Duration
-	(*v1.Policy)(nil),           // 12: cardea.policy.v1.Policy
+	(LoadBalancing)(0),           // 0: cardea.config.v1.LoadBalancing
+	(ClientCertificates_Mode)(0), // 1: cardea.config.v1.ClientCertificates.Mode
+	(*Config)(nil),               // 2: cardea.config.v1.Config
+	(*Listener)(nil),             // 3: cardea.config.v1.Listener
+	(*ListenerTls)(nil),          // 4: cardea.config.v1.ListenerTls
+	(*Certificate)(nil),          // 5: cardea.config.v1.Certificate
+	(*ClientCertificates)(nil),   // 6: cardea.config.v1.ClientCertificates
+	(*ProxyProtocol)(nil),        // 7: cardea.config.v1.ProxyProtocol
+	(*Admin)(nil),                // 8: cardea.config.v1.Admin
+	(*Backend)(nil),              // 9: cardea.config.v1.Backend
+	(*BackendTls)(nil),           // 10: cardea.config.v1.BackendTls
+	(*PolicyRule)(nil),           // 11: cardea.config.v1.PolicyRule
+	(*Descriptors)(nil),          // 12: cardea.config.v1.Descriptors
+	(*Reflection)(nil),           // 13: cardea.config.v1.Reflection
+	(*Limits)(nil),               // 14: cardea.config.v1.Limits
+	(*Timeouts)(nil),             // 15: cardea.config.v1.Timeouts
+	(*Reload)(nil),               // 16: cardea.config.v1.Reload
+	(*AccessLog)(nil),            // 17: cardea.config.v1.AccessLog
+	(*durationpb.Duration)(nil),  // 18: google.protobuf.Duration
+	(*v1.Policy)(nil),            // 19: cardea.policy.v1.Policy
 }
 var file_cardea_config_v1_config_proto_depIdxs = []int32{
-	2,  // 0: cardea.config.v1.Config.listeners:type_name -> cardea.config.v1.Listener
-	4,  // 1: cardea.config.v1.Config.admin:type_name -> cardea.config.v1.Admin
-	5,  // 2: cardea.config.v1.Config.backends:type_name -> cardea.config.v1.Backend
-	6,  // 3: cardea.config.v1.Config.policies:type_name -> cardea.config.v1.PolicyRule
-	7,  // 4: cardea.config.v1.Config.descriptors:type_name -> cardea.config.v1.Descriptors
-	8,  // 5: cardea.config.v1.Config.reflection:type_name -> cardea.config.v1.Reflection
-	9,  // 6: cardea.config.v1.Config.limits:type_name -> cardea.config.v1.Limits
-	11, // 7: cardea.config.v1.Config.drain_timeout:type_name -> google.protobuf.Duration
-	10, // 8: cardea.config.v1.Config.access_log:type_name -> cardea.config.v1.AccessLog
-	3,  // 9: cardea.config.v1.Listener.tls:type_name -> cardea.config.v1.ListenerTls
-	0,  // 10: cardea.config.v1.Backend.load_balancing:type_name -> cardea.config.v1.LoadBalancing
-	12, // 11: cardea.config.v1.PolicyRule.policy:type_name -> cardea.policy.v1.Policy
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	3,  // 0: cardea.config.v1.Config.listeners:type_name -> cardea.config.v1.Listener
+	8,  // 1: cardea.config.v1.Config.admin:type_name -> cardea.config.v1.Admin
+	9,  // 2: cardea.config.v1.Config.backends:type_name -> cardea.config.v1.Backend
+	11, // 3: cardea.config.v1.Config.policies:type_name -> cardea.config.v1.PolicyRule
+	12, // 4: cardea.config.v1.Config.descriptors:type_name -> cardea.config.v1.Descriptors
+	13, // 5: cardea.config.v1.Config.reflection:type_name -> cardea.config.v1.Reflection
+	14, // 6: cardea.config.v1.Config.limits:type_name -> cardea.config.v1.Limits
+	18, // 7: cardea.config.v1.Config.drain_timeout:type_name -> google.protobuf.Duration
+	17, // 8: cardea.config.v1.Config.access_log:type_name -> cardea.config.v1.AccessLog
+	15, // 9: cardea.config.v1.Config.timeouts:type_name -> cardea.config.v1.Timeouts
+	16, // 10: cardea.config.v1.Config.reload:type_name -> cardea.config.v1.Reload
+	18, // 11: cardea.config.v1.Config.drain_delay:type_name -> google.protobuf.Duration
+	4,  // 12: cardea.config.v1.Listener.tls:type_name -> cardea.config.v1.ListenerTls
+	7,  // 13: cardea.config.v1.Listener.proxy_protocol:type_name -> cardea.config.v1.ProxyProtocol
+	11, // 14: cardea.config.v1.Listener.policies:type_name -> cardea.config.v1.PolicyRule
+	5,  // 15: cardea.config.v1.ListenerTls.certificates:type_name -> cardea.config.v1.Certificate
+	6,  // 16: cardea.config.v1.ListenerTls.client_certificates:type_name -> cardea.config.v1.ClientCertificates
+	1,  // 17: cardea.config.v1.ClientCertificates.mode:type_name -> cardea.config.v1.ClientCertificates.Mode
+	0,  // 18: cardea.config.v1.Backend.load_balancing:type_name -> cardea.config.v1.LoadBalancing
+	10, // 19: cardea.config.v1.Backend.tls:type_name -> cardea.config.v1.BackendTls
+	5,  // 20: cardea.config.v1.BackendTls.certificate:type_name -> cardea.config.v1.Certificate
+	19, // 21: cardea.config.v1.PolicyRule.policy:type_name -> cardea.policy.v1.Policy
+	18, // 22: cardea.config.v1.Timeouts.request_header:type_name -> google.protobuf.Duration
+	18, // 23: cardea.config.v1.Timeouts.request_body:type_name -> google.protobuf.Duration
+	18, // 24: cardea.config.v1.Timeouts.call:type_name -> google.protobuf.Duration
+	18, // 25: cardea.config.v1.Timeouts.max_call:type_name -> google.protobuf.Duration
+	18, // 26: cardea.config.v1.Timeouts.stream_idle:type_name -> google.protobuf.Duration
+	18, // 27: cardea.config.v1.Timeouts.connection_idle:type_name -> google.protobuf.Duration
+	18, // 28: cardea.config.v1.Timeouts.connection_age:type_name -> google.protobuf.Duration
+	18, // 29: cardea.config.v1.Reload.max_stream_age:type_name -> google.protobuf.Duration
+	30, // [30:30] is the sub-list for method output_type
+	30, // [30:30] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_cardea_config_v1_config_proto_init() }
@@ -794,8 +1437,8 @@ func file_cardea_config_v1_config_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cardea_config_v1_config_proto_rawDesc), len(file_cardea_config_v1_config_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   10,
+			NumEnums:      2,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
