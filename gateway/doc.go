@@ -8,7 +8,9 @@
 // The order of the files is the way of a call:
 //
 //   - gateway.go: Open, New, Serve; options.go: what they take
-//   - server.go: listeners, admin address, graceful stop
+//   - listener.go: addresses, over reloads; server.go: one server on one of them, and how it drains
 //   - pipeline.go: what a call meets, in order: the table of contents of the product
-//   - snapshot.go: configuration and contracts compiled into plans and routes; routes.go shows them
+//   - snapshot.go: a configuration compiled; table.go: what one listener serves to those who ask for a host; sites.go: hosts
+//   - generation.go: snapshots in force and out of it; reload.go: from one to the next
+//   - operator.go: the admin API; routes.go: what is served
 package gateway

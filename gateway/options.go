@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"log/slog"
+	"net"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
@@ -16,6 +17,7 @@ type options struct {
 	accessLog    *slog.Logger
 	version      string
 	onReady      func(Addresses)
+	listen       func(network, address string) (net.Listener, error)
 	interceptors []grpc.StreamServerInterceptor
 	rest         map[string]registerREST
 }
@@ -65,8 +67,17 @@ func WithOnReady(f func(Addresses)) Option {
 	return func(o *options) { o.onReady = f }
 }
 
+// WithListen sets the function that opens sockets; by default it is net.Listen. It lets a process serve on sockets that it
+// has inherited. What it returns must have the method SetDeadline, as TCP listeners do.
+func WithListen(listen func(network, address string) (net.Listener, error)) Option {
+	return func(o *options) { o.listen = listen }
+}
+
 func newOptions(opts []Option) *options {
-	o := &options{version: "dev", onReady: func(Addresses) {}, rest: map[string]registerREST{}}
+	o := &options{
+		version: "dev", onReady: func(Addresses) {}, rest: map[string]registerREST{},
+		listen: net.Listen, //nolint:noctx // Listening waits for nothing.
+	}
 	for _, opt := range opts {
 		opt(o)
 	}

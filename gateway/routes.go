@@ -10,6 +10,10 @@ import (
 
 // Route is one way to call a method.
 type Route struct {
+	// Listener is the address of the listener, as in the configuration.
+	Listener string
+	// Host is the host that has to be asked for, such as api.example.com or *.example.com; empty for every other.
+	Host string
 	// HTTPMethod and Template are the REST binding; both are empty where the method answers over gRPC alone.
 	HTTPMethod, Template string
 	// Method is the full name of the gRPC method, such as food.order.v1.OrderService/GetOrder. It ends in /* where the
@@ -19,6 +23,8 @@ type Route struct {
 	Backend string
 	// Public is true if anybody may call the method; otherwise it is refused.
 	Public bool
+	// Policy is what the method asks of the gateway, merged from contract and configuration. It is shared: do not change it.
+	Policy *policyv1.Policy
 	// Linked is true if the REST binding works: its generated handler is part of the binary.
 	Linked bool
 }
@@ -29,7 +35,7 @@ func (g *Gateway) Routes() []Route {
 }
 
 func newRoute(m *call.Method, policy *policyv1.Policy, binding *frontend.Binding) Route {
-	r := Route{Method: strings.TrimPrefix(m.FullName, "/"), Backend: m.Backend, Public: policy.GetAuth().GetPublic()}
+	r := Route{Method: strings.TrimPrefix(m.FullName, "/"), Backend: m.Backend, Public: policy.GetAuth().GetPublic(), Policy: policy}
 	if binding != nil {
 		r.HTTPMethod, r.Template, r.Linked = binding.HTTPMethod, binding.Template.String(), binding.Linked
 	}

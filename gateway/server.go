@@ -6,190 +6,188 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	healthpb "google.golang.org/grpc/health/grpc_health_v1"
-
-	"github.com/cardea-gateway/cardea/gateway/admin"
 	"github.com/cardea-gateway/cardea/gateway/internal/frontend"
 	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
 )
 
-// Bounds on what a connection may do before it has said what it wants, and while it says nothing.
+// Bounds that no configuration changes.
 const (
-	readHeaderTimeout = 10 * time.Second // A client that sends its header byte by byte holds a connection no longer.
-	idleTimeout       = time.Hour        // gRPC clients keep connections; a vanished one is found by pings much sooner.
-	pingAfter         = 30 * time.Second // Of silence on an HTTP/2 connection.
-	pingTimeout       = 15 * time.Second
+	pingAfter   = 30 * time.Second // Of silence on an HTTP/2 connection: a vanished client is found by a ping.
+	pingTimeout = 15 * time.Second
+	politeness  = time.Second // For idle HTTP/1.1 connections to be closed by an answer rather than in a client's face.
+	lastWords   = time.Second // For calls that have to end to tell their clients.
 )
 
-// Addresses are where a gateway listens.
-type Addresses struct {
-	// Listeners holds an address for each listener of the configuration, in its order.
-	Listeners []net.Addr
-	// Admin is the admin address.
-	Admin net.Addr
-}
-
-// server is one address that is served.
+// server serves one address with one set of settings.
 type server struct {
 	*http.Server
-	listener net.Listener
+
+	turn     *turn
+	done     chan struct{}
+	retiring atomic.Bool
+	cut      context.CancelCauseFunc // Ends all calls.
+
+	connections sync.Map     // net.Conn to *connection.
+	http1       atomic.Int64 // Connections that do not speak HTTP/2, as far as is known.
 }
 
-// listen opens all addresses, or none.
-func (g *Gateway) listen() (servers []server, err error) {
-	defer func() {
-		if err != nil {
-			for _, s := range servers {
-				_ = s.listener.Close()
-			}
-		}
-	}()
-	for _, cfg := range g.cfg.GetListeners() {
-		tlsConfig, err := loadTLS(cfg.GetTls())
-		if err != nil {
-			return servers, fmt.Errorf("listener %s: %w", cfg.GetAddress(), err)
-		}
-		if servers, err = g.open(servers, cfg.GetAddress(), tlsConfig, g.front(face{g})); err != nil {
-			return servers, err
-		}
-	}
-	return g.open(servers, g.cfg.GetAdmin().GetAddress(), nil, g.adminHandler())
+// connection is what a server knows of one of its connections.
+type connection struct {
+	server   *server
+	retireAt time.Time // Zero is never.
+	http2    atomic.Bool
 }
 
-func (g *Gateway) adminHandler() http.Handler {
-	return admin.Handler(admin.Options{
-		Ready:   g.ready.Load,
-		Metrics: g.metrics.Handler(),
-		GRPC: &frontend.Front{
-			Tables: adminFace{g},
-			Done:   func(frontend.Exchange, *frontend.Record) {}, // Probes are no traffic.
-		},
-	})
-}
+type connectionKey struct{}
 
-func loadTLS(cfg *configv1.ListenerTls) (*tls.Config, error) {
-	if cfg == nil {
-		return nil, nil //nolint:nilnil // No TLS is no error.
-	}
-	var certificates []tls.Certificate
-	for _, c := range cfg.GetCertificates() {
-		certificate, err := tls.LoadX509KeyPair(c.GetCertificateFile(), c.GetPrivateKeyFile())
-		if err != nil {
-			return nil, fmt.Errorf("tls: %w", err)
-		}
-		certificates = append(certificates, certificate)
-	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: certificates, NextProtos: []string{"h2", "http/1.1"}}, nil
-}
-
-// open adds a server for one address.
-func (g *Gateway) open(servers []server, address string, tlsConfig *tls.Config, handler http.Handler) ([]server, error) {
-	var lc net.ListenConfig
-	listener, err := lc.Listen(context.Background(), "tcp", address) //nolint:forbidigo // Listening does not wait for anything.
-	if err != nil {
-		return servers, err
-	}
-	limits := g.cfg.GetLimits()
-	s := &http.Server{
+// newServer returns a server that does not serve yet.
+func (g *Gateway) newServer(cfg *configv1.Config, handler http.Handler, tlsConfig *tls.Config, t *turn) *server {
+	limits, timeouts := cfg.GetLimits(), cfg.GetTimeouts()
+	base, cut := context.WithCancelCause(context.Background()) //nolint:forbidigo // Its calls end with their connections.
+	s := &server{turn: t, done: make(chan struct{}), cut: cut}
+	age := timeouts.GetConnectionAge().AsDuration()
+	s.Server = &http.Server{
 		Handler: handler, TLSConfig: tlsConfig, Protocols: new(http.Protocols),
-		ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: int(limits.GetMaxHeaderBytes()),
+		ReadHeaderTimeout: timeouts.GetRequestHeader().AsDuration(), IdleTimeout: timeouts.GetConnectionIdle().AsDuration(),
+		MaxHeaderBytes: int(limits.GetMaxHeaderBytes()),
 		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams: int(limits.GetMaxConcurrentStreams()),
-			SendPingTimeout:      pingAfter, PingTimeout: pingTimeout,
+			MaxConcurrentStreams: int(limits.GetMaxConcurrentStreams()), SendPingTimeout: pingAfter, PingTimeout: pingTimeout,
 		},
-		ErrorLog: slog.NewLogLogger(g.options.log.Handler(), slog.LevelDebug),
+		ErrorLog:    slog.NewLogLogger(g.options.log.Handler(), slog.LevelDebug),
+		BaseContext: func(net.Listener) context.Context { return base },
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context { return s.connected(ctx, conn, age) },
+		ConnState:   s.changed,
 	}
 	s.Protocols.SetHTTP1(true)
-	if tlsConfig == nil {
-		s.Protocols.SetUnencryptedHTTP2(true)
-	} else {
-		s.Protocols.SetHTTP2(true)
-		listener = tls.NewListener(listener, tlsConfig)
-	}
-	return append(servers, server{s, listener}), nil
+	s.Protocols.SetUnencryptedHTTP2(tlsConfig == nil)
+	s.Protocols.SetHTTP2(tlsConfig != nil)
+	return s
 }
 
-// serve runs the servers until the context ends or one of them fails.
-func (g *Gateway) serve(ctx context.Context, servers []server) error {
-	for _, b := range g.running.Load().backends {
-		b.Connect()
+// connected notes a new connection.
+func (s *server) connected(ctx context.Context, conn net.Conn, age time.Duration) context.Context {
+	c := &connection{server: s}
+	if age > 0 { // Spread by a tenth: connections that were opened together shall not be closed together.
+		c.retireAt = time.Now().Add(age + time.Duration((rand.Float64()-0.5)/5*float64(age))) //nolint:gosec // Not for secrets.
 	}
-	failed := make(chan error, len(servers))
-	var running sync.WaitGroup
-	for _, s := range servers {
-		running.Go(func() {
-			if err := s.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
-				failed <- err
-			}
-		})
-	}
-	g.setReady(true)
-	g.options.onReady(addresses(servers))
-	var failure error
-	select {
-	case <-ctx.Done():
-	case failure = <-failed:
-	}
-	g.setReady(false)
-	g.stop(errStopping)
-	failure = errors.Join(failure, g.shutdown(servers))
-	running.Wait()
-	return failure
+	s.connections.Store(conn, c)
+	s.http1.Add(1)
+	return context.WithValue(ctx, connectionKey{}, c)
 }
 
-func addresses(servers []server) Addresses {
-	last := len(servers) - 1
-	a := Addresses{Admin: servers[last].listener.Addr()}
-	for _, s := range servers[:last] {
-		a.Listeners = append(a.Listeners, s.listener.Addr())
+// changed follows the end of connections.
+func (s *server) changed(conn net.Conn, state http.ConnState) {
+	if state != http.StateClosed && state != http.StateHijacked {
+		return
 	}
-	return a
+	if c, ok := s.connections.LoadAndDelete(conn); ok && !c.(*connection).http2.Load() { //nolint:forcetypeassert // Of connected's making.
+		s.http1.Add(-1)
+	}
 }
 
-func (g *Gateway) setReady(ready bool) {
-	g.ready.Store(ready)
-	serving := healthpb.HealthCheckResponse_NOT_SERVING
-	if ready {
-		serving = healthpb.HealthCheckResponse_SERVING
+// retire tells whether the connection of an exchange shall take no more calls: it is old, or its server is on its way out.
+func retire(x frontend.Exchange) bool {
+	c, ok := x.Context().Value(connectionKey{}).(*connection)
+	if !ok {
+		return false
 	}
-	g.health.SetServingStatus("", serving)
-	for _, backend := range g.cfg.GetBackends() {
-		for _, service := range backend.GetServices() {
-			g.health.SetServingStatus(service, serving)
+	if x.Major() == 2 && c.http2.CompareAndSwap(false, true) {
+		c.server.http1.Add(-1)
+	}
+	return c.server.retiring.Load() || (!c.retireAt.IsZero() && time.Now().After(c.retireAt))
+}
+
+// start serves until drain; failed is told if that ends by itself.
+func (s *server) start(failed func(error)) {
+	var listener net.Listener = s.turn
+	if s.TLSConfig != nil {
+		listener = tls.NewListener(listener, s.TLSConfig)
+	}
+	go func() {
+		defer close(s.done)
+		if err := s.Serve(listener); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+			failed(err)
+		}
+	}()
+}
+
+// drain stops taking connections and calls, without closing the socket. Calls in flight finish; those that have not when
+// the context ends are told so, with UNAVAILABLE, and what does not even end then is cut off, which is an error.
+func (s *server) drain(ctx context.Context) error {
+	s.retiring.Store(true)
+	_ = s.turn.Close()
+	<-s.done
+	s.partPolitely(ctx)
+	defer s.cut(errStopping)
+	if s.Shutdown(ctx) == nil {
+		return nil
+	}
+	s.cut(errStopping)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	defer cancel()
+	if s.Shutdown(last) == nil {
+		return nil
+	}
+	_ = s.Close()
+	return fmt.Errorf("gateway: %s: calls were cut off: drain_timeout was over", s.turn.Addr())
+}
+
+// partPolitely waits for HTTP/1.1 connections to go: the next answer on each closes it. Closing one that is idle would hit
+// the request that its client may be sending at this moment; over HTTP/2, GOAWAY does no such harm.
+func (s *server) partPolitely(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, politeness)
+	defer cancel()
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for s.http1.Load() > 0 {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
 		}
 	}
 }
 
-// shutdown lets calls in flight finish, on all addresses at once, the admin address last: a probe can ask until the end.
-func (g *Gateway) shutdown(servers []server) error {
-	over := context.Background() //nolint:forbidigo // The caller's context has ended: that is why the servers stop.
-	ctx, cancel := context.WithTimeout(over, g.cfg.GetDrainTimeout().AsDuration())
-	defer cancel()
-	last := len(servers) - 1
-	failures := make([]error, last)
-	var stopping sync.WaitGroup
-	for i, s := range servers[:last] {
-		stopping.Go(func() { failures[i] = s.drain(ctx) })
-	}
-	stopping.Wait()
-	// The drain may have used up its time.
-	adminCtx, cancelAdmin := context.WithTimeout(over, time.Second)
-	defer cancelAdmin()
-	_ = servers[last].drain(adminCtx)
-	return errors.Join(failures...)
+// turn is a listener on a socket that others may serve afterwards: Close leaves the socket open.
+type turn struct {
+	net.Listener
+
+	closed atomic.Bool
 }
 
-// drain stops a server; what is still in flight when the context ends is cut off.
-func (s server) drain(ctx context.Context) error {
-	err := s.Shutdown(ctx)
-	if err != nil {
-		_ = s.Close()
-		return fmt.Errorf("gateway: %s: calls were cut off: drain_timeout was over", s.listener.Addr())
+// newTurn takes over a socket that nobody else is accepting from.
+func newTurn(socket net.Listener) (*turn, error) {
+	return &turn{Listener: socket}, setDeadline(socket, time.Time{})
+}
+
+// Accept returns the next connection.
+func (t *turn) Accept() (net.Conn, error) {
+	conn, err := t.Listener.Accept()
+	if err != nil && t.closed.Load() {
+		return nil, net.ErrClosed
 	}
-	return nil
+	return conn, err
+}
+
+// Close makes Accept return.
+func (t *turn) Close() error {
+	if t.closed.Swap(true) { // By now the socket may be somebody else's.
+		return nil
+	}
+	return setDeadline(t.Listener, time.Unix(1, 0))
+}
+
+func setDeadline(socket net.Listener, deadline time.Time) error {
+	s, ok := socket.(interface{ SetDeadline(at time.Time) error })
+	if !ok {
+		return fmt.Errorf("gateway: a listener of type %T can't be handed on", socket)
+	}
+	return s.SetDeadline(deadline)
 }

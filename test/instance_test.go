@@ -62,6 +62,31 @@ func (s *slowOrders) GetOrder(ctx context.Context, request *orderv1.GetOrderRequ
 	}
 }
 
+// CreateOrder answers with the order after the same time.
+func (s *slowOrders) CreateOrder(ctx context.Context, request *orderv1.CreateOrderRequest) (*orderv1.Order, error) {
+	return s.GetOrder(ctx, &orderv1.GetOrderRequest{Name: request.GetOrder().GetName()})
+}
+
+// WatchOrder sends the order, a change of its status after some time, and ends after some more.
+func (s *slowOrders) WatchOrder(request *orderv1.WatchOrderRequest, ss grpc.ServerStreamingServer[orderv1.WatchOrderResponse]) error {
+	order, err := s.GetOrder(ss.Context(), &orderv1.GetOrderRequest{Name: request.GetName()})
+	if err != nil {
+		return err
+	}
+	if err := ss.Send(&orderv1.WatchOrderResponse{Update: &orderv1.WatchOrderResponse_Order{Order: order}}); err != nil {
+		return err
+	}
+	timer := time.NewTimer(s.delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ss.Context().Done():
+		return status.FromContextError(ss.Context().Err()).Err()
+	}
+	change := &orderv1.StatusChange{Status: orderv1.Order_STATUS_DELIVERED}
+	return ss.Send(&orderv1.WatchOrderResponse{Update: &orderv1.WatchOrderResponse_StatusChange{StatusChange: change}})
+}
+
 type nameKey struct{}
 
 // TagRPC makes slowOrders a stats.Handler: it leaves room for the name of the order that a call asks for.

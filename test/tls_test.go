@@ -100,6 +100,15 @@ func TestTLS(t *testing.T) {
 // client that trusts it.
 func selfSigned(t *testing.T) (yaml string, trust *tls.Config) {
 	t.Helper()
+	folder, pool := t.TempDir(), x509.NewCertPool()
+	writeCertificate(t, folder, pool)
+	yaml = fmt.Sprintf("      certificates:\n        - certificate_file: %s/certificate.pem\n          private_key_file: %s/key.pem", folder, folder)
+	return yaml, &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+}
+
+// writeCertificate puts a new certificate into a folder, and into a pool.
+func writeCertificate(t *testing.T, folder string, pool *x509.CertPool) {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -117,10 +126,8 @@ func selfSigned(t *testing.T) (yaml string, trust *tls.Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pool := x509.NewCertPool()
 	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: leaf})
 	pool.AppendCertsFromPEM(certificate)
-	folder := t.TempDir()
 	for name, text := range map[string][]byte{
 		"certificate.pem": certificate, "key.pem": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}),
 	} {
@@ -128,6 +135,4 @@ func selfSigned(t *testing.T) (yaml string, trust *tls.Config) {
 			t.Fatal(err)
 		}
 	}
-	yaml = fmt.Sprintf("      certificates:\n        - certificate_file: %s/certificate.pem\n          private_key_file: %s/key.pem", folder, folder)
-	return yaml, &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 }

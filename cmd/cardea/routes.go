@@ -19,7 +19,7 @@ func (r *routesCommand) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = gw.Close() }() // Nothing was opened.
+	defer gw.Close()
 	return printRoutes(c.out, gw.Routes())
 }
 

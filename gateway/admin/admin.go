@@ -1,9 +1,10 @@
-// Package admin is what the gateway tells its operators over HTTP: whether it lives, whether it is ready, its metrics.
+// Package admin is the admin address: what the gateway tells its operators over HTTP and gRPC.
 package admin
 
 import (
 	"io"
 	"net/http"
+	"net/http/pprof"
 	"strings"
 )
 
@@ -13,8 +14,8 @@ type Options struct {
 	Ready func() bool
 	// Metrics serves the metrics.
 	Metrics http.Handler
-	// GRPC serves gRPC requests.
-	GRPC http.Handler
+	// API serves the admin API and health over gRPC, and the former over REST.
+	API http.Handler
 }
 
 // Handler returns the handler of the admin address:
@@ -22,7 +23,10 @@ type Options struct {
 //   - /livez answers 200 as long as the process can answer at all
 //   - /readyz answers 200 while the gateway takes new calls, and 503 before that and once it was told to stop
 //   - /metrics is for Prometheus
-//   - grpc.health.v1 over gRPC
+//   - /debug/pprof/ is for the Go profiler
+//   - /v1/ and gRPC are cardea.admin.v1.AdminService and grpc.health.v1
+//
+// Requests that a page of another site makes a browser send are refused where they could change anything.
 func Handler(o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok\n") })
@@ -34,13 +38,19 @@ func Handler(o Options) http.Handler {
 		answer(w, http.StatusServiceUnavailable, "not ready: starting or stopping\n")
 	})
 	mux.Handle("GET /metrics", o.Metrics)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	mux.Handle("/v1/", o.API)
+	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
-			o.GRPC.ServeHTTP(w, r)
+			o.API.ServeHTTP(w, r)
 			return
 		}
 		mux.ServeHTTP(w, r)
-	})
+	}))
 }
 
 func answer(w http.ResponseWriter, status int, text string) {

@@ -49,6 +49,8 @@ func (b *Binding) muxPath() string { return b.Template.Example() }
 
 // Table is what front ends look calls up in. It is immutable: a reload makes another one.
 type Table struct {
+	// Owner is whoever made the table, for the one who hands it out.
+	Owner any
 	// Methods holds plans by full name on the wire.
 	Methods map[string]*Plan
 	// Services holds the plans of services whose contract is not known, by service name.

@@ -13,6 +13,7 @@ import (
 
 // Policies merges what contracts and configuration ask of the gateway.
 type Policies struct {
+	base  *Policies
 	rules []*configv1.PolicyRule
 	used  map[string]bool
 }
@@ -22,8 +23,13 @@ func NewPolicies(rules []*configv1.PolicyRule) *Policies {
 	return &Policies{rules: rules, used: map[string]bool{}}
 }
 
+// With returns the policies of one listener, whose rules override those of the configuration.
+func (p *Policies) With(rules []*configv1.PolicyRule) *Policies {
+	return &Policies{base: p, rules: rules, used: map[string]bool{}}
+}
+
 // For returns the policy of a method: the service's option, overridden by the method's, overridden by the configuration's
-// rules, the longest selector last. Each kind of policy is replaced whole. Service and method are nil where the contract
+// rules, the longest selector last, overridden by the listener's in the same way. Each kind of policy is replaced whole. Service and method are nil where the contract
 // is not known.
 func (p *Policies) For(fullName string, service protoreflect.ServiceDescriptor, method protoreflect.MethodDescriptor) *policyv1.Policy {
 	merged := &policyv1.Policy{}
@@ -33,10 +39,17 @@ func (p *Policies) For(fullName string, service protoreflect.ServiceDescriptor, 
 	if method != nil {
 		override(merged, proto.GetExtension(method.Options(), policyv1.E_Method))
 	}
+	p.apply(merged, fullName)
+	return merged
+}
+
+func (p *Policies) apply(merged *policyv1.Policy, fullName string) {
+	if p.base != nil {
+		p.base.apply(merged, fullName)
+	}
 	for _, m := range p.matching(fullName) {
 		override(merged, m.rule.GetPolicy())
 	}
-	return merged
 }
 
 type match struct {
@@ -67,12 +80,16 @@ func specificity(selector string) int {
 	return 1 << 20
 }
 
-// Exact returns the names of the methods of a service that selectors name in full.
+// Exact returns the names of the methods of a service that selectors name in full, each once.
 func (p *Policies) Exact(service string) []string {
 	var names []string
+	if p.base != nil {
+		names = p.base.Exact(service)
+	}
 	for _, rule := range p.rules {
 		for _, selector := range rule.GetSelectors() {
-			if name, ok := strings.CutPrefix(selector, service+"."); ok && name != "*" && !strings.Contains(name, ".") {
+			name, ok := strings.CutPrefix(selector, service+".")
+			if ok && name != "*" && !strings.Contains(name, ".") && !slices.Contains(names, name) {
 				names = append(names, name)
 			}
 		}
@@ -86,7 +103,8 @@ type Selector struct {
 	Text        string
 }
 
-// Unused returns the selectors that matched none of the methods asked for: misspelled ones, as a rule.
+// Unused returns the selectors that matched none of the methods asked for: misspelled ones, as a rule. Those of a base
+// are not among them.
 func (p *Policies) Unused() []Selector {
 	var unused []Selector
 	for i, rule := range p.rules {

@@ -38,13 +38,25 @@ const roundRobin = `{"loadBalancingConfig":[{"round_robin":{}}]}`
 
 // Backend is a set of instances that serve the same services. It is safe for concurrent use.
 type Backend struct {
+	*connection
+
 	name    string
+	release func() error
+}
+
+// connection is what backends with the same options share.
+type connection struct {
 	conn    *grpc.ClientConn
 	attempt grpc.Streamer
 }
 
-// Open returns a backend without connecting; only a target that can't be understood is an error.
-func Open(o Options) (*Backend, error) {
+// identity is the same for options that can share a connection.
+func (o Options) identity() string {
+	return fmt.Sprintf("%s %d %s", o.Target, o.MaxMessageBytes, o.Version)
+}
+
+// dial returns a connection without connecting; only a target that can't be understood is an error.
+func dial(o Options) (*connection, error) {
 	conn, err := grpc.NewClient(o.Target,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithResolvers(resolvers()...),
@@ -65,9 +77,9 @@ func Open(o Options) (*Backend, error) {
 	if err != nil {
 		return nil, fmt.Errorf("backend %q: %w", o.Name, err)
 	}
-	b := &Backend{name: o.Name, conn: conn}
-	b.attempt = chain(b.pick)
-	return b, nil
+	c := &connection{conn: conn}
+	c.attempt = chain(c.pick)
+	return c, nil
 }
 
 func resolvers() []resolver.Builder { return []resolver.Builder{static.NewBuilder()} }
@@ -78,18 +90,18 @@ func (b *Backend) Name() string { return b.name }
 // Connect connects in the background, so that the first call finds connections.
 func (b *Backend) Connect() { b.conn.Connect() }
 
+// Close gives the backend up. The last one on a connection closes it: calls under way fail.
+func (b *Backend) Close() error { return b.release() }
+
 // Stream sends a call down the attempt chain and returns the stream of raw messages that answers it. The context's end
 // ends the call.
-func (b *Backend) Stream(ctx context.Context, desc *grpc.StreamDesc, method string) (grpc.ClientStream, error) {
-	return b.attempt(ctx, desc, b.conn, method)
+func (c *connection) Stream(ctx context.Context, desc *grpc.StreamDesc, method string) (grpc.ClientStream, error) {
+	return c.attempt(ctx, desc, c.conn, method)
 }
 
 // pick is the end of the attempt chain: the balancer picks an instance, and the call is sent.
-func (b *Backend) pick(
+func (c *connection) pick(
 	ctx context.Context, desc *grpc.StreamDesc, _ *grpc.ClientConn, method string, opts ...grpc.CallOption,
 ) (grpc.ClientStream, error) {
-	return b.conn.NewStream(ctx, desc, method, opts...)
+	return c.conn.NewStream(ctx, desc, method, opts...)
 }
-
-// Close ends all connections; calls under way fail.
-func (b *Backend) Close() error { return b.conn.Close() }

@@ -3,6 +3,7 @@
 // grpc.StreamClientInterceptor is shared by whatever sends calls.
 //
 //   - backend.go: a backend, its resolver and its balancer
+//   - pool.go: connections shared by backends, and kept over reloads
 //   - attempt.go: the attempt chain, and what is noted of one attempt
 //   - codec.go: messages as raw bytes
 package upstream

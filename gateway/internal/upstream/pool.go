@@ -1,0 +1,57 @@
+package upstream
+
+import (
+	"sync"
+)
+
+// Pool shares connections: backends with the same options are one, however many configurations hold them. It is how
+// connections survive a reload. The zero value is ready for use, and safe for concurrent use.
+type Pool struct {
+	mu   sync.Mutex
+	open map[string]*pooled
+}
+
+// pooled is a connection with the number of backends that hold it.
+type pooled struct {
+	*connection
+
+	holders int
+}
+
+// Open returns a backend, on the connection of an earlier one with the same options if that is still open. It must be
+// closed.
+func (p *Pool) Open(o Options) (*Backend, error) {
+	key := o.identity()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	held, ok := p.open[key]
+	if !ok {
+		conn, err := dial(o)
+		if err != nil {
+			return nil, err
+		}
+		if p.open == nil {
+			p.open = map[string]*pooled{}
+		}
+		held = &pooled{connection: conn}
+		p.open[key] = held
+	}
+	held.holders++
+	release := sync.OnceValue(func() error { return p.release(key, held) })
+	return &Backend{name: o.Name, connection: held.connection, release: release}, nil
+}
+
+// release closes a connection that nobody holds any more.
+func (p *Pool) release(key string, held *pooled) error {
+	p.mu.Lock()
+	held.holders--
+	last := held.holders == 0
+	if last {
+		delete(p.open, key)
+	}
+	p.mu.Unlock()
+	if !last {
+		return nil
+	}
+	return held.conn.Close()
+}

@@ -1,0 +1,222 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/cardea-gateway/cardea/gateway/config"
+)
+
+// Trigger says what caused a reload.
+type Trigger string
+
+// What causes reloads.
+const (
+	// TriggerSignal is a signal to the process.
+	TriggerSignal Trigger = "signal"
+	// TriggerFile is a change of the configuration file, or of a file that it names.
+	TriggerFile Trigger = "file"
+	// TriggerAPI is a call of the admin API, or of the embedder.
+	TriggerAPI Trigger = "api"
+)
+
+// reloadAttempt is what became of an attempt to reload.
+type reloadAttempt struct {
+	at      time.Time
+	trigger Trigger
+	err     error
+}
+
+// ErrNoFile is the error of a reload of a gateway whose configuration was built in code.
+var ErrNoFile = errors.New("gateway: the configuration was built in code: there is no file to read again")
+
+// Reload reads the configuration file again and puts it in force: it builds and checks everything first, opens new
+// addresses, and swaps. Calls in flight finish under the configuration that they began with. On any error nothing
+// changes, and the error, which shows file and line, is logged and counted. A configuration that has not changed is
+// left alone.
+func (g *Gateway) Reload(_ context.Context, trigger Trigger) error {
+	if g.path == "" {
+		return ErrNoFile
+	}
+	g.reloading.Lock()
+	defer g.reloading.Unlock()
+	if g.stopping.Err() != nil {
+		return errStopping
+	}
+	before := g.running.Load()
+	err := g.reload()
+	after := g.running.Load()
+	g.lastReload = &reloadAttempt{at: time.Now(), trigger: trigger, err: err}
+	g.metrics.Reloaded(string(trigger), err == nil, after != before, after.generation)
+	switch {
+	case err != nil:
+		g.options.log.Error("reload failed: the configuration in force stays", "trigger", trigger, "error", err.Error())
+	case after != before:
+		g.options.log.Info("reloaded", "trigger", trigger, "generation", after.generation, "configuration", after.digest[:12])
+	}
+	return err
+}
+
+func (g *Gateway) reload() error {
+	file, err := config.Load(g.path)
+	if err != nil {
+		return err
+	}
+	cfg := file.Config()
+	all, certificates := wants(cfg)
+	next, err := g.compile(cfg)
+	if err := errors.Join(err, certificates); err != nil {
+		if next != nil {
+			next.release()
+		}
+		return file.Explain(err)
+	}
+	next.file = file
+	if next.digest == g.running.Load().digest {
+		next.release()
+		return nil
+	}
+	if g.listeners == nil {
+		g.enforce(next)
+		return nil
+	}
+	if err := g.listeners.prepare(all); err != nil {
+		next.release()
+		return file.Explain(err)
+	}
+	next.connect()
+	g.listeners.pin(g.running.Load(), all)
+	g.enforce(next)
+	g.listeners.apply(cfg, all)
+	return nil
+}
+
+// enforce puts a snapshot in force and retires the one before.
+func (g *Gateway) enforce(next *snapshot) {
+	next.loaded, next.generation = time.Now(), 1
+	before := g.running.Load()
+	if before != nil {
+		next.generation = before.generation + 1
+	}
+	g.running.Store(next)
+	if before == nil {
+		return
+	}
+	g.setReady(g.ready.Load()) // For the services that are new.
+	g.forget(before, next)
+	before.retired = next.loaded
+	g.retired = append(slices.DeleteFunc(g.retired, func(s *snapshot) bool { return s.holders.Load() == 0 }), before)
+	if age := next.cfg.GetReload().GetMaxStreamAge().AsDuration(); age > 0 {
+		timer := time.AfterFunc(age, func() { before.end(errRetired) })
+		context.AfterFunc(before.over, func() { timer.Stop() })
+	}
+	before.release()
+}
+
+// forget takes services that are gone out of the answers about health.
+func (g *Gateway) forget(before, next *snapshot) {
+	served := map[string]bool{}
+	for _, b := range next.cfg.GetBackends() {
+		for _, service := range b.GetServices() {
+			served[service] = true
+		}
+	}
+	for _, b := range before.cfg.GetBackends() {
+		for _, service := range b.GetServices() {
+			if !served[service] {
+				g.health.SetServingStatus(service, healthpb.HealthCheckResponse_SERVICE_UNKNOWN)
+			}
+		}
+	}
+}
+
+// retireAll gives up the snapshot in force, and waits until nothing is held any more, but not for a call whose
+// interceptor does not notice that its client was cut off.
+func (g *Gateway) retireAll() {
+	g.reloading.Lock()
+	defer g.reloading.Unlock()
+	last := g.running.Load()
+	last.release()
+	patience := time.NewTimer(lastWords)
+	defer patience.Stop()
+	for _, s := range append(g.retired, last) {
+		s.end(errStopping)
+		select {
+		case <-s.unused:
+		case <-patience.C:
+			return
+		}
+	}
+}
+
+// settle is how long files must have been left alone before they are read: editors and deployments write in steps.
+const settle = 200 * time.Millisecond
+
+// newWatcher watches the folders of the files that make the configuration, since files are often replaced, by renaming or
+// through a symbolic link. It returns nil where nothing is to be watched.
+func (g *Gateway) newWatcher() *fsnotify.Watcher {
+	if g.path == "" {
+		return nil
+	}
+	watcher, err := fsnotify.NewWatcher()
+	if err != nil {
+		g.options.log.Warn("changes of the configuration file can't be noticed: reload by signal", "error", err)
+		return nil
+	}
+	g.watchFolders(watcher)
+	return watcher
+}
+
+// watch reloads when something in the folders has changed.
+func (g *Gateway) watch(ctx context.Context, watcher *fsnotify.Watcher) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-watcher.Events:
+			timer.Reset(settle)
+		case err := <-watcher.Errors:
+			g.options.log.Warn("changes of the configuration file may go unnoticed", "error", err)
+		case <-timer.C:
+			if !g.running.Load().cfg.GetReload().GetIgnoreFileChanges() {
+				_ = g.Reload(ctx, TriggerFile) // It is logged.
+			}
+			g.watchFolders(watcher)
+		}
+	}
+}
+
+// watchFolders adds the folders of all files that make the configuration; those that are watched already stay.
+func (g *Gateway) watchFolders(watcher *fsnotify.Watcher) {
+	files := append([]string{g.path}, g.running.Load().cfg.GetDescriptors().GetImages()...)
+	for _, file := range files {
+		if err := watcher.Add(filepath.Dir(file)); err != nil {
+			g.options.log.Warn("changes go unnoticed", "file", file, "error", err)
+		}
+	}
+}
+
+// explain shows the place of an error in the file that the snapshot was made from.
+func (s *snapshot) explain(err error) error {
+	if s.file == nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	return s.file.Explain(err)
+}
+
+// connect makes the backends connect, so that the first calls find connections.
+func (s *snapshot) connect() {
+	for _, b := range s.backends {
+		b.Connect()
+	}
+}
