@@ -224,20 +224,26 @@ func bash(t *testing.T, line string) string {
 	return p.stdout.String()
 }
 
-// grpcurl returns the path of the pinned grpcurl, which is built if it is not there yet.
+// grpcurl returns the path of the pinned grpcurl.
 func grpcurl(t *testing.T) string {
+	t.Helper()
+	return tool(t, "grpcurl")
+}
+
+// tool returns the path of a pinned tool, which is built if it is not there yet.
+func tool(t *testing.T, name string) string {
 	t.Helper()
 	root, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("bash", "-c", `. tools/env.sh && tools/install grpcurl >&2 && command -v grpcurl`)
+	cmd := exec.Command("bash", "-c", ". tools/env.sh && tools/install "+name+" >&2 && command -v "+name)
 	cmd.Dir = root
 	// env.sh finds its folder by the name under which it is sourced.
 	p := start(t, cmd)
 	<-p.exited // A first build takes longer than anything else here.
 	if !p.ProcessState.Success() {
-		t.Fatalf("no grpcurl: %s", &p.stderr)
+		t.Fatalf("no %s: %s", name, &p.stderr)
 	}
 	return strings.TrimSpace(p.stdout.String())
 }

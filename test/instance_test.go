@@ -67,6 +67,12 @@ func (s *slowOrders) CreateOrder(ctx context.Context, request *orderv1.CreateOrd
 	return s.GetOrder(ctx, &orderv1.GetOrderRequest{Name: request.GetOrder().GetName()})
 }
 
+// ListOrders answers with nothing after the same time.
+func (s *slowOrders) ListOrders(ctx context.Context, _ *orderv1.ListOrdersRequest) (*orderv1.ListOrdersResponse, error) {
+	_, err := s.GetOrder(ctx, &orderv1.GetOrderRequest{Name: "orders/all"})
+	return &orderv1.ListOrdersResponse{}, err
+}
+
 // WatchOrder sends the order, a change of its status after some time, and ends after some more.
 func (s *slowOrders) WatchOrder(request *orderv1.WatchOrderRequest, ss grpc.ServerStreamingServer[orderv1.WatchOrderResponse]) error {
 	order, err := s.GetOrder(ss.Context(), &orderv1.GetOrderRequest{Name: request.GetName()})
