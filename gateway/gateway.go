@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"net"
 	"sync"
@@ -24,7 +25,8 @@ import (
 
 // Gateway is one gateway. It is safe for concurrent use.
 type Gateway struct {
-	path    string // Of the configuration file; empty where the configuration was built in code.
+	path    string            // Of the configuration file; empty where the configuration was built in code.
+	seen    [sha256.Size]byte // The fingerprint of the files when they were last read; for watch alone.
 	options *options
 	metrics *telemetry.Metrics
 	health  *health.Server
@@ -60,13 +62,17 @@ var errStopping = call.Refuse(codes.Unavailable, "GATEWAY_STOPPING", "the gatewa
 // Open is [New] for a configuration file: its errors show file, line and column, and [Gateway.Reload] reads the file again.
 // While the gateway serves, it reloads when the file changes, unless the configuration says otherwise.
 func Open(path string, opts ...Option) (*Gateway, error) {
+	g := newGateway(opts)
+	g.path = path
+	g.seen = g.fingerprint() // What changes from now on is a change.
 	file, err := config.Load(path)
 	if err != nil {
 		return nil, err
 	}
-	g := newGateway(opts)
-	g.path = path
-	return g, file.Explain(g.begin(file.Config(), file))
+	if err := g.begin(file.Config(), file); err != nil {
+		return nil, file.Explain(err)
+	}
+	return g, nil
 }
 
 // New compiles a configuration. It opens no connection and no port. The error joins every mistake it found, a
@@ -175,7 +181,8 @@ func (g *Gateway) listen() (*listeners, error) {
 	g.started.Store(&now)
 	g.setReady(true)
 	a := ls.addresses(s.cfg)
-	g.options.log.Info("ready", "version", g.options.version, "configuration", s.digest[:12], "addresses", text(a.Listeners), "admin", a.Admin.String())
+	g.options.log.Info("ready", "version", g.options.version, "configuration", s.digest[:12],
+		"addresses", text(a.Listeners), "admin", a.Admin.String())
 	g.options.onReady(a)
 	return ls, nil
 }

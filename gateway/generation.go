@@ -35,7 +35,8 @@ type snapshot struct {
 }
 
 // errRetired is what streams get that outlive their configuration by too much.
-var errRetired = call.Refuse(codes.Unavailable, "CONFIGURATION_RETIRED", "the configuration that this stream began under is out of force: begin it again")
+var errRetired = call.Refuse(codes.Unavailable, "CONFIGURATION_RETIRED",
+	"the configuration that this stream began under is out of force: begin it again")
 
 func newSnapshot(cfg *configv1.Config) *snapshot {
 	s := &snapshot{cfg: cfg, faces: map[string]*sites{}, unused: make(chan struct{})}

@@ -204,7 +204,7 @@ func (ls *listeners) serve(l *listener, cfg *configv1.Config, w *wanted) {
 	}
 	var tlsConfig *tls.Config
 	if w.tls != nil {
-		tlsConfig = &tls.Config{ //nolint:gosec // The configuration that it returns has the minimum version.
+		tlsConfig = &tls.Config{
 			NextProtos:         w.tls.NextProtos,
 			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return l.tls.Load(), nil },
 		}

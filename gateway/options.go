@@ -76,7 +76,7 @@ func WithListen(listen func(network, address string) (net.Listener, error)) Opti
 func newOptions(opts []Option) *options {
 	o := &options{
 		version: "dev", onReady: func(Addresses) {}, rest: map[string]registerREST{},
-		listen: net.Listen, //nolint:noctx // Listening waits for nothing.
+		listen: net.Listen,
 	}
 	for _, opt := range opts {
 		opt(o)

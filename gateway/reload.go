@@ -2,8 +2,10 @@ package gateway
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -174,7 +176,7 @@ func (g *Gateway) newWatcher() *fsnotify.Watcher {
 	return watcher
 }
 
-// watch reloads when something in the folders has changed.
+// watch reloads when one of the files has another content. Their folders may be busy: logs can lie there.
 func (g *Gateway) watch(ctx context.Context, watcher *fsnotify.Watcher) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -188,7 +190,8 @@ func (g *Gateway) watch(ctx context.Context, watcher *fsnotify.Watcher) {
 		case err := <-watcher.Errors:
 			g.options.log.Warn("changes of the configuration file may go unnoticed", "error", err)
 		case <-timer.C:
-			if !g.running.Load().cfg.GetReload().GetIgnoreFileChanges() {
+			if now := g.fingerprint(); now != g.seen && !g.running.Load().cfg.GetReload().GetIgnoreFileChanges() {
+				g.seen = now
 				_ = g.Reload(ctx, TriggerFile) // It is logged.
 			}
 			g.watchFolders(watcher)
@@ -196,10 +199,33 @@ func (g *Gateway) watch(ctx context.Context, watcher *fsnotify.Watcher) {
 	}
 }
 
-// watchFolders adds the folders of all files that make the configuration; those that are watched already stay.
+// files returns the files that make the configuration, each once: in force, and as it lies there now.
+func (g *Gateway) files() []string {
+	files := []string{g.path}
+	if s := g.running.Load(); s != nil {
+		files = append(files, s.cfg.GetDescriptors().GetImages()...)
+	}
+	if next, err := config.Load(g.path); err == nil {
+		files = append(files, next.Config().GetDescriptors().GetImages()...)
+	}
+	slices.Sort(files)
+	return slices.Compact(files)
+}
+
+// fingerprint hashes the content of the files.
+func (g *Gateway) fingerprint() [sha256.Size]byte {
+	h := sha256.New()
+	for _, file := range g.files() {
+		data, err := os.ReadFile(file)
+		fmt.Fprintf(h, "%q %d %v\n", file, len(data), err)
+		h.Write(data)
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// watchFolders adds the folders of the files; those that are watched already stay.
 func (g *Gateway) watchFolders(watcher *fsnotify.Watcher) {
-	files := append([]string{g.path}, g.running.Load().cfg.GetDescriptors().GetImages()...)
-	for _, file := range files {
+	for _, file := range g.files() {
 		if err := watcher.Add(filepath.Dir(file)); err != nil {
 			g.options.log.Warn("changes go unnoticed", "file", file, "error", err)
 		}

@@ -121,8 +121,9 @@ type connCounter struct {
 }
 
 func (*connCounter) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
-func (*connCounter) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context   { return ctx }
-func (*connCounter) HandleRPC(context.Context, stats.RPCStats)                         {}
+
+func (*connCounter) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
+func (*connCounter) HandleRPC(context.Context, stats.RPCStats)                       {}
 
 func (c *connCounter) HandleConn(_ context.Context, event stats.ConnStats) {
 	if _, ok := event.(*stats.ConnBegin); ok {

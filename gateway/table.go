@@ -203,4 +203,3 @@ func (c *tableCompiler) GetServiceInfo() map[string]grpc.ServiceInfo {
 	}
 	return services
 }
-

@@ -34,7 +34,7 @@ func newProcess(pidFile string, log *slog.Logger) (*process, error) {
 
 // listen opens a socket, or takes the one that the process before had at that address.
 func (p *process) listen(network, address string) (net.Listener, error) {
-	return p.upgrader.Fds.Listen(network, address)
+	return p.upgrader.Listen(network, address)
 }
 
 // ready tells the process before, which then stops, and the service manager.

@@ -29,8 +29,8 @@ func (p *Policies) With(rules []*configv1.PolicyRule) *Policies {
 }
 
 // For returns the policy of a method: the service's option, overridden by the method's, overridden by the configuration's
-// rules, the longest selector last, overridden by the listener's in the same way. Each kind of policy is replaced whole. Service and method are nil where the contract
-// is not known.
+// rules, the longest selector last, overridden by the listener's in the same way. Each kind of policy is replaced whole.
+// Service and method are nil where the contract is not known.
 func (p *Policies) For(fullName string, service protoreflect.ServiceDescriptor, method protoreflect.MethodDescriptor) *policyv1.Policy {
 	merged := &policyv1.Policy{}
 	if service != nil {

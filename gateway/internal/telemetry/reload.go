@@ -21,7 +21,7 @@ func newReloads(registry *prometheus.Registry) reloads {
 			Help: "Attempts to reload the configuration, by trigger (signal, file, api) and success.",
 		}, []string{"trigger", "success"}),
 		generation: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "cardea_config_generation", Help: "1 for the configuration that the process began with, one more for each in force since.",
+			Name: "cardea_config_generation", Help: "1 for the configuration that the process began with, one more for each since.",
 		}),
 		healthy: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "cardea_config_last_reload_successful", Help: "1 unless the last attempt to reload has failed.",
