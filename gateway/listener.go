@@ -199,7 +199,7 @@ func (ls *listeners) serve(l *listener, cfg *configv1.Config, w *wanted) {
 	}
 	t, err := newTurn(l.socket)
 	if err != nil {
-		ls.failed <- err
+		ls.fail(err)
 		return
 	}
 	var tlsConfig *tls.Config
@@ -210,7 +210,15 @@ func (ls *listeners) serve(l *listener, cfg *configv1.Config, w *wanted) {
 		}
 	}
 	l.settings, l.server = settings, ls.newServer(cfg, l.handler, tlsConfig, t)
-	l.server.start(func(err error) { ls.failed <- err })
+	l.server.start(ls.fail)
+}
+
+// fail ends Serve with an error; the first one counts.
+func (ls *listeners) fail(err error) {
+	select {
+	case ls.failed <- err:
+	default:
+	}
 }
 
 // remove closes a listener, letting its calls finish.

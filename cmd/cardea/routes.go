@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/cardea-gateway/cardea/gateway"
@@ -24,12 +25,24 @@ func (r *routesCommand) Run(c *console) error {
 }
 
 func printRoutes(out io.Writer, routes []gateway.Route) error {
+	faces := severalFaces(routes)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	if faces {
+		fmt.Fprint(w, "LISTENER\tHOST\t")
+	}
 	fmt.Fprintln(w, "HTTP\tPATH\tGRPC METHOD\tBACKEND\tACCESS\tREST")
 	for _, r := range routes {
+		if faces {
+			fmt.Fprintf(w, "%s\t%s\t", r.Listener, orDash(r.Host))
+		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", orDash(r.HTTPMethod), orDash(r.Template), r.Method, r.Backend, access(r), handler(r))
 	}
 	return w.Flush()
+}
+
+// severalFaces tells whether what is served depends on the listener or on the host.
+func severalFaces(routes []gateway.Route) bool {
+	return slices.ContainsFunc(routes, func(r gateway.Route) bool { return r.Listener != routes[0].Listener || r.Host != "" })
 }
 
 func orDash(text string) string {

@@ -1,0 +1,56 @@
+package upstream
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+	"google.golang.org/grpc/connectivity"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestPoolSharesAConnectionUntilNobodyHoldsIt(t *testing.T) {
+	var pool Pool
+	open := func(o Options) *Backend {
+		t.Helper()
+		b, err := pool.Open(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	o := Options{Name: "a", Target: "static:///127.0.0.1:1", MaxMessageBytes: 1, Version: "1"}
+	renamed, other := o, o
+	renamed.Name, other.MaxMessageBytes = "b", 2
+	first, second, third := open(o), open(renamed), open(other)
+	if first.conn != second.conn || first.conn == third.conn {
+		t.Error("the options decide what is shared, and the name is none of them")
+	}
+	if first.Name() != "a" || second.Name() != "b" {
+		t.Errorf("names %q and %q", first.Name(), second.Name())
+	}
+	for range 2 { // The second time changes nothing.
+		if err := first.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if second.conn.GetState() == connectivity.Shutdown {
+		t.Error("closed while somebody holds it")
+	}
+	if err := second.Close(); err != nil || second.conn.GetState() != connectivity.Shutdown {
+		t.Errorf("still open: %v", err)
+	}
+	if fourth := open(o); fourth.conn == first.conn || fourth.Close() != nil {
+		t.Error("a closed connection came back")
+	}
+	if err := third.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPoolRefusesWhatItCantUnderstand(t *testing.T) {
+	var pool Pool
+	if _, err := pool.Open(Options{Name: "a", Target: "static:///%zz"}); err == nil {
+		t.Error("accepted")
+	}
+}
