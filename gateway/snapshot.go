@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"google.golang.org/grpc"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
@@ -14,6 +15,7 @@ import (
 	"github.com/cardea-gateway/cardea/gateway/config"
 	"github.com/cardea-gateway/cardea/gateway/internal/chain"
 	"github.com/cardea-gateway/cardea/gateway/internal/frontend"
+	"github.com/cardea-gateway/cardea/gateway/internal/nearest"
 	"github.com/cardea-gateway/cardea/gateway/internal/proxy"
 	"github.com/cardea-gateway/cardea/gateway/internal/route"
 	"github.com/cardea-gateway/cardea/gateway/internal/schema"
@@ -92,13 +94,26 @@ func (c *compiler) finish() {
 	c.out.table.Routes = c.routes.Build()
 	for _, selector := range c.policies.Unused() {
 		c.fail(config.At(fmt.Sprintf("policies[%d].selectors[%d]", selector.Rule, selector.Index),
-			fmt.Errorf("%s matches no method of a backend's services", selector.Text)))
+			fmt.Errorf("%s matches no method of a backend's services%s", selector.Text, nearest.Hint(selector.Text, c.selectable()))))
 	}
 	for service := range c.options.rest {
 		if c.set.Service(service) == nil {
 			c.fail(fmt.Errorf("handlers are linked for the service %s, whose contract is not known", service))
 		}
 	}
+}
+
+// selectable returns the selectors that select something, for a guess at what a misspelled one means.
+func (c *compiler) selectable() []string {
+	var all []string
+	for _, r := range c.out.routes {
+		name := strings.Replace(r.Method, "/", ".", 1)
+		all = append(all, name)
+		for dot := strings.LastIndex(name, "."); dot > 0; dot = strings.LastIndex(name[:dot], ".") {
+			all = append(all, name[:dot]+".*")
+		}
+	}
+	return all
 }
 
 // backend opens a backend and compiles the methods of its services. The field is where the configuration has it.
