@@ -115,6 +115,7 @@ func (d *document) scalar(n *yaml.Node, field protoreflect.FieldDescriptor, path
 	value, ok := parse(field, e.value)
 	if !ok {
 		d.refuse(path, "must be %s, not %s%s", expected(field), what, guess(field, e.value))
+		return none
 	}
 	return value
 }

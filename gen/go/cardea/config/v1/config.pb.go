@@ -31,6 +31,7 @@ type LoadBalancing int32
 
 const (
 	LoadBalancing_LOAD_BALANCING_UNSPECIFIED LoadBalancing = 0
+	// Each instance in turn.
 	LoadBalancing_LOAD_BALANCING_ROUND_ROBIN LoadBalancing = 1
 )
 
