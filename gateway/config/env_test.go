@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/cardea-gateway/cardea/gateway/config"
@@ -82,5 +83,14 @@ func TestExplainConcealsTheEnvironment(t *testing.T) {
 	}
 	if got := file.Explain(cause).Error(); got != `gateway.yaml: cannot use "${TARGET}"` {
 		t.Errorf("got %s", got)
+	}
+}
+
+func TestEnvironmentThatIsNoText(t *testing.T) {
+	t.Setenv("LATIN1", "caf\xe9")
+	_, err := config.Parse("gateway.yaml", []byte(minimal+"descriptors: {images: [\"${LATIN1}\"]}\n"))
+	const want = "gateway.yaml:7:24 descriptors.images[0]: the value of the environment variable LATIN1 is not valid UTF-8\n"
+	if err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("got %v", err)
 	}
 }
