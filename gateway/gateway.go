@@ -202,7 +202,8 @@ func (g *Gateway) drain(ls *listeners) error {
 	g.listeners = nil
 	cfg := g.running.Load().cfg
 	g.setReady(false)
-	g.options.log.Info("stopping", "drain_delay", cfg.GetDrainDelay().AsDuration().String(), "drain_timeout", cfg.GetDrainTimeout().AsDuration().String())
+	g.options.log.Info("stopping", "drain_delay", cfg.GetDrainDelay().AsDuration().String(),
+		"drain_timeout", cfg.GetDrainTimeout().AsDuration().String())
 	g.delay(cfg.GetDrainDelay().AsDuration())
 	g.stop(errStopping)
 	over := context.Background() //nolint:forbidigo // The caller's context has ended: that is why the gateway stops.

@@ -60,6 +60,19 @@ func (s *snapshot) describe(inForce bool) *adminv1.Configuration {
 	return c
 }
 
+// GetConfig returns the configuration in force.
+func (o operator) GetConfig(context.Context, *adminv1.GetConfigRequest) (*adminv1.GetConfigResponse, error) {
+	file := o.running.Load().file
+	if file == nil {
+		return nil, call.Refuse(codes.FailedPrecondition, "NO_CONFIGURATION_FILE", "the configuration was built in code")
+	}
+	response := &adminv1.GetConfigResponse{}
+	for _, s := range file.Settings() {
+		response.Settings = append(response.Settings, &adminv1.Setting{Path: s.Path, Value: s.Value, Origin: s.Origin})
+	}
+	return response, nil
+}
+
 // ListRoutes returns all ways to call the methods of the backends.
 func (o operator) ListRoutes(context.Context, *adminv1.ListRoutesRequest) (*adminv1.ListRoutesResponse, error) {
 	response := &adminv1.ListRoutesResponse{}

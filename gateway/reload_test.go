@@ -495,6 +495,10 @@ func TestAdminAPIOverREST(t *testing.T) {
 	if code, body := get(t, admin+"/debug/pprof/cmdline"); code != http.StatusOK || body == "" {
 		t.Errorf("%d %s", code, body)
 	}
+	if code, body := get(t, admin+"/v1/config"); code != http.StatusOK || !strings.Contains(strings.ReplaceAll(body, `", "`, `","`),
+		`{"path":"backends[0].name","value":"test","origin":"cardea.yaml:3"}`) || !strings.Contains(body, `"default"`) {
+		t.Errorf("%d %s", code, body)
+	}
 	post := func(header ...string) (int, string) {
 		t.Helper()
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, admin+"/v1/config:reload", nil)

@@ -8,10 +8,12 @@ import (
 	"hash"
 	"os"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/cardea-gateway/cardea/gateway/config"
+	"github.com/cardea-gateway/cardea/gateway/internal/nearest"
 	"github.com/cardea-gateway/cardea/gateway/internal/schema"
 	"github.com/cardea-gateway/cardea/gateway/internal/upstream"
 	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
@@ -126,6 +128,19 @@ func (c *compiler) served(cfg *configv1.Listener) []servedBackend {
 func (c *compiler) unused(field string, policies *schema.Policies) {
 	for _, selector := range policies.Unused() {
 		c.fail(config.At(fmt.Sprintf("%spolicies[%d].selectors[%d]", field, selector.Rule, selector.Index),
-			fmt.Errorf("%s matches no method of a backend's services", selector.Text)))
+			fmt.Errorf("%s matches no method of a backend's services%s", selector.Text, nearest.Hint(selector.Text, c.selectable()))))
 	}
+}
+
+// selectable returns the selectors that select something, for a guess at what a misspelled one means.
+func (c *compiler) selectable() []string {
+	var all []string
+	for _, r := range c.out.routes {
+		name := strings.Replace(r.Method, "/", ".", 1)
+		all = append(all, name)
+		for dot := strings.LastIndex(name, "."); dot > 0; dot = strings.LastIndex(name[:dot], ".") {
+			all = append(all, name[:dot]+".*")
+		}
+	}
+	return all
 }

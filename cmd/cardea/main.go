@@ -1,8 +1,10 @@
 // Command cardea is an API gateway for gRPC services, with REST.
 //
-//	cardea demo                       the gateway in front of a food-ordering back end, nothing to install
-//	cardea serve --config cardea.yaml the gateway in front of backends of your own
-//	cardea routes --config cardea.yaml what it serves
+//	cardea demo                         the gateway in front of a food-ordering back end, nothing to install
+//	cardea serve --config cardea.yaml   the gateway in front of backends of your own
+//	cardea check --config cardea.yaml   what is wrong with the configuration, if anything
+//	cardea config --config cardea.yaml  what the configuration comes to, defaults included
+//	cardea routes --config cardea.yaml  what it serves
 package main
 
 import (
@@ -25,6 +27,8 @@ var version = "dev"
 type commands struct {
 	Demo    demoCommand      `cmd:"" help:"Run the gateway in front of a food-ordering back end: nothing to install."`
 	Serve   serveCommand     `cmd:"" help:"Run the gateway with a configuration file."`
+	Check   checkCommand     `cmd:"" help:"Look for mistakes in a configuration file: each is explained, with its place."`
+	Config  configCommand    `cmd:"" help:"Print the effective configuration: each value, with where it comes from."`
 	Routes  routesCommand    `cmd:"" help:"Print what the gateway serves: HTTP method and path, gRPC method, backend."`
 	Child   childCommand     `cmd:"" hidden:"" help:"Run one instance of an example service; the demo starts these."`
 	Version kong.VersionFlag `help:"Print the version."`

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/cardea-gateway/cardea/discovery/static"
+	"github.com/cardea-gateway/cardea/gateway/internal/nearest"
 	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
 )
 
@@ -17,8 +19,15 @@ func check(cfg *configv1.Config, doc *document) {
 	checkTargets(cfg, doc)
 	checkBackendNames(cfg, doc)
 	checkServices(cfg, doc)
-	checkSelectors(cfg, doc)
-	checkWildcards(cfg, doc)
+	checkPolicies("policies", cfg.GetPolicies(), doc)
+	for i, l := range cfg.GetListeners() {
+		path := fmt.Sprintf("listeners[%d]", i)
+		checkFace(path+".backends", l.GetBackends(), cfg, doc)
+		checkPolicies(path+".policies", l.GetPolicies(), doc)
+		checkNetworks(path+".proxy_protocol.trusted_networks", l.GetProxyProtocol().GetTrustedNetworks(), doc)
+	}
+	checkNetworks("trusted_proxies", cfg.GetTrustedProxies(), doc)
+	checkBounds(cfg, doc)
 }
 
 // listen is an address to listen on. An empty host stands for every interface.
@@ -39,7 +48,7 @@ func checkAddresses(cfg *configv1.Config, doc *document) {
 		}
 		for _, other := range taken {
 			if l.overlaps(other) {
-				doc.refuse(path, "%s is taken by %s, %s (%s); use another port",
+				doc.refuse(path, "%s is taken by %s, %s%s; use another port",
 					l.text, other.path, other.text, doc.where(other.path))
 				return
 			}
@@ -119,60 +128,103 @@ func checkBackendNames(cfg *configv1.Config, doc *document) {
 	for i, b := range cfg.GetBackends() {
 		path := fmt.Sprintf("backends[%d].name", i)
 		if before, ok := first[b.GetName()]; ok {
-			doc.refuse(path, "%q is also the name of another backend (%s); rename one", b.GetName(), doc.where(before))
+			doc.refuse(path, "%q is also the name of another backend%s; rename one", b.GetName(), doc.where(before))
 			continue
 		}
 		first[b.GetName()] = path
 	}
 }
 
-// checkServices wants a service to live in one backend. Twice in one backend is for the schema to refuse.
+// checkServices wants a service to live in one backend, or in several that are each bound to hosts of their own. Twice in
+// one backend is for the schema to refuse.
 func checkServices(cfg *configv1.Config, doc *document) {
 	type home struct {
-		backend int
+		backend *configv1.Backend
 		path    string
 	}
-	first := map[string]home{}
+	homes := map[string][]home{}
 	for i, b := range cfg.GetBackends() {
 		for j, service := range b.GetServices() {
 			path := fmt.Sprintf("backends[%d].services[%d]", i, j)
-			before, ok := first[service]
-			if ok && before.backend != i {
-				doc.refuse(path, "%s is also in backend %q (%s); remove it from one of them",
-					service, cfg.GetBackends()[before.backend].GetName(), doc.where(before.path))
+			for _, before := range homes[service] {
+				if before.backend != b && !apart(before.backend, b) {
+					doc.refuse(path, "%s is also in backend %q%s; remove it from one of them, or bind one to hosts",
+						service, before.backend.GetName(), doc.where(before.path))
+				}
 			}
-			if !ok {
-				first[service] = home{i, path}
-			}
+			homes[service] = append(homes[service], home{b, path})
 		}
 	}
 }
 
-func checkSelectors(cfg *configv1.Config, doc *document) {
+// apart tells whether it is clear which of two backends a host leads to: a bound one wins over one that is not bound.
+func apart(a, b *configv1.Backend) bool {
+	for _, host := range a.GetHosts() {
+		if slices.ContainsFunc(b.GetHosts(), func(other string) bool { return strings.EqualFold(host, other) }) {
+			return false
+		}
+	}
+	return len(a.GetHosts())+len(b.GetHosts()) > 0
+}
+
+// checkFace wants the backends of a listener to exist.
+func checkFace(path string, names []string, cfg *configv1.Config, doc *document) {
+	var known []string
+	for _, b := range cfg.GetBackends() {
+		known = append(known, b.GetName())
+	}
+	for i, name := range names {
+		if !slices.Contains(known, name) {
+			doc.refuse(fmt.Sprintf("%s[%d]", path, i), "no backend is named %q, expected one of %s%s",
+				name, strings.Join(known, ", "), nearest.Hint(name, known))
+		}
+	}
+}
+
+// checkPolicies wants each selector to stand once, and no wildcard to make methods public: one that somebody adds later
+// would be so without anybody saying it.
+func checkPolicies(path string, rules []*configv1.PolicyRule, doc *document) {
 	first := map[string]string{}
-	for i, rule := range cfg.GetPolicies() {
+	for i, rule := range rules {
 		for j, selector := range rule.GetSelectors() {
-			path := fmt.Sprintf("policies[%d].selectors[%d]", i, j)
+			place := fmt.Sprintf("%s[%d].selectors[%d]", path, i, j)
 			if before, ok := first[selector]; ok {
-				doc.refuse(path, "%s stands twice, the first time in %s (%s); remove one", selector, before, doc.where(before))
+				doc.refuse(place, "%s stands twice, the first time in %s%s; remove one", selector, before, doc.where(before))
 				continue
 			}
-			first[selector] = path
+			first[selector] = place
+			if rule.GetPolicy().GetAuth().GetPublic() && strings.HasSuffix(selector, "*") {
+				doc.refuse(place, "a wildcard cannot make a method public; name the methods")
+			}
 		}
 	}
 }
 
-// checkWildcards keeps methods that somebody adds later from being public without anybody saying so.
-func checkWildcards(cfg *configv1.Config, doc *document) {
-	for i, rule := range cfg.GetPolicies() {
-		if !rule.GetPolicy().GetAuth().GetPublic() {
-			continue
+// checkNetworks refuses what the schema's idea of a network lets through: zones, and addresses that are more than a
+// network.
+func checkNetworks(path string, networks []string, doc *document) {
+	for i, text := range networks {
+		place := fmt.Sprintf("%s[%d]", path, i)
+		if ip, err := netip.ParseAddr(text); err == nil && ip.Zone() != "" {
+			doc.refuse(place, "%s has a zone; remove it", text)
 		}
-		for j, selector := range rule.GetSelectors() {
-			if strings.HasSuffix(selector, "*") {
-				doc.refuse(fmt.Sprintf("policies[%d].selectors[%d]", i, j),
-					"a wildcard cannot make a method public; name the methods")
-			}
+		if prefix, err := netip.ParsePrefix(text); err == nil && prefix != prefix.Masked() {
+			doc.refuse(place, "%s is an address within a network; write %s for the network, or %s for the address",
+				text, prefix.Masked().String(), prefix.Addr().String())
 		}
+	}
+}
+
+// checkBounds refuses bounds that another bound makes void.
+func checkBounds(cfg *configv1.Config, doc *document) {
+	call, longest := cfg.GetTimeouts().GetCall().AsDuration(), cfg.GetTimeouts().GetMaxCall().AsDuration()
+	if call > longest && longest > 0 {
+		doc.refuse("timeouts.call", "%s%s is more than timeouts.max_call, %s%s; lower the one or raise the other",
+			formatDuration(call), doc.where("timeouts.call"), formatDuration(longest), doc.where("timeouts.max_call"))
+	}
+	limits := cfg.GetLimits()
+	if one, all := limits.GetMaxConnectionsPerClient(), limits.GetMaxConnections(); one > all {
+		doc.refuse("limits.max_connections_per_client", "%d is more than limits.max_connections, %d%s; lower the one or raise the other",
+			one, all, doc.where("limits.max_connections"))
 	}
 }

@@ -3,8 +3,10 @@ package config_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/cardea-gateway/cardea/gateway/config"
 	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
@@ -32,9 +34,13 @@ func TestCompleteAppliesEveryRule(t *testing.T) {
 		change func(*configv1.Config)
 		want   string
 	}{
-		"a rule of the schema":  {func(c *configv1.Config) { c.Listeners[0].Address = "8080" }, "host:port"},
-		"a rule between fields": {func(c *configv1.Config) { c.Backends = append(c.Backends, c.GetBackends()[0]) }, "backends[1].name"},
-		"a target":              {func(c *configv1.Config) { c.Backends[0].Target = "static:///nowhere" }, "backends[0].target"},
+		"a rule of the schema":       {func(c *configv1.Config) { c.Listeners[0].Address = "8080" }, "host:port"},
+		"a rule between fields":      {func(c *configv1.Config) { c.Backends = append(c.Backends, c.GetBackends()[0]) }, "backends[1].name"},
+		"a target":                   {func(c *configv1.Config) { c.Backends[0].Target = "static:///nowhere" }, "backends[0].target"},
+		"a face without its backend": {func(c *configv1.Config) { c.Listeners[0].Backends = []string{"b"} }, `listeners[0].backends[0]: no backend is named "b"`},
+		"a call that takes too long": {func(c *configv1.Config) {
+			c.Timeouts = &configv1.Timeouts{MaxCall: durationpb.New(time.Second)}
+		}, "timeouts.call: 15s is more than timeouts.max_call, 1s; lower"},
 		"a wildcard made public": {func(c *configv1.Config) {
 			c.Policies = []*configv1.PolicyRule{{Selectors: []string{"a.*"}, Policy: &policyv1.Policy{Auth: &policyv1.Auth{Public: true}}}}
 		}, "a wildcard cannot make a method public"},

@@ -4,20 +4,24 @@
 // schema cannot state, defaults are filled in, and file names are relative to the process or absolute. What it refuses
 // it refuses with everything that is wrong, each with file, line and column:
 //
-//	gateway.yaml:2:14 listeners[0].address: must be host:port, such as 127.0.0.1:8080 (address.host_and_port)
+//	gateway.yaml:2:14 listeners[0].address: must be host:port, such as 127.0.0.1:8080 or [::1]:8080
 //	   2 |   - address: "8080"
 //	   2 | .............^
 //
-// YAML is read more strictly than usual: one document, no key twice, no unknown key, no aliases. Fields are written as
-// in the schema, max_message_bytes, or as in its JSON form, maxMessageBytes. Sizes may carry a unit, 4Mi; so do
-// durations, 1m30s.
+// YAML is read more strictly than usual: one document, no key twice, no unknown key, no empty value, no aliases, no tags.
+// Fields are written as in the schema, max_message_bytes, or as in its JSON form, maxMessageBytes. Numbers may carry a
+// unit, 4Mi; durations do, 1m30s. Values, and neither keys nor structure, may come from the environment: ${NAME}, or
+// ${NAME:-default}; $$ is a dollar sign. What came from there does not show in errors.
+//
+// In the order in which a file passes them:
 //
 //   - config.go: [Load] and [Parse], from bytes to a checked message
-//   - file.go: [File], which knows where each value stands, and shows the place of errors found later
-//   - default.go: [Default], and where relative file names start
 //   - document.go: what YAML allows and the configuration does not
-//   - check.go: the rules between fields
+//   - decode.go: from the tree to the message; scalar.go: single values; env.go: those from the environment
+//   - default.go: [Default], and where relative file names start
+//   - rules.go: the rules of the schema; check.go: the rules between fields
 //   - problem.go: how errors show their place
+//   - file.go: [File], which shows the place of errors found later; settings.go: its values, and where each comes from
 package config
 
 import (
@@ -26,9 +30,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"buf.build/go/protovalidate"
-	"buf.build/go/protoyaml"
-	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/proto"
 
 	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
@@ -46,23 +47,26 @@ func Load(path string) (*File, error) {
 
 // Parse reads a configuration from data, and returns it with the defaults of [Default]. The name stands for the file in
 // errors, and relative file names within the configuration start at its folder; an empty name means the working
-// directory. The files that the configuration names are not opened. The error holds every problem found, one after
-// another, and its text ends without a line break. Parse is safe for concurrent use.
+// directory. The files that the configuration names are not opened. The environment is that of the process. The error
+// holds every problem found, one after another, and its text ends without a line break. Parse is safe for concurrent use.
 func Parse(name string, data []byte) (*File, error) {
 	doc, err := readDocument(name, data)
 	if err != nil {
 		return nil, err
 	}
-	cfg := &configv1.Config{}
-	doc.walk(cfg.ProtoReflect().Descriptor())
-	doc.problems.addAll(decode(doc, cfg))
+	written := &configv1.Config{}
+	doc.decode(written.ProtoReflect())
+	doc.conceal = concealer(doc.expansions)
+	doc.validate(written)
+	cfg := proto.CloneOf(written)
 	Default(cfg)
 	check(cfg, doc)
 	if err := doc.problems.err(); err != nil {
 		return nil, err
 	}
+	file := &File{cfg: cfg, doc: doc, written: written, effective: proto.CloneOf(cfg)}
 	resolveFiles(cfg, filepath.Dir(name))
-	return &File{cfg: cfg, doc: doc}, nil
+	return file, nil
 }
 
 // Complete does for a configuration that was built in code what [Parse] does for a file: it fills in the defaults, in
@@ -72,31 +76,9 @@ func Complete(cfg *configv1.Config) error {
 	if cfg == nil {
 		return errors.New("config: there is none")
 	}
+	doc := newDocument("")
+	doc.validate(cfg)
 	Default(cfg)
-	if err := protovalidate.Validate(cfg); err != nil {
-		return fmt.Errorf("config: %w", err)
-	}
-	doc := &document{nodes: map[string]*yaml.Node{}}
 	check(cfg, doc)
 	return doc.problems.err()
-}
-
-// decode fills cfg and applies the rules of the schema. Unknown fields are left to the walk, which names all that are
-// allowed.
-func decode(doc *document, cfg *configv1.Config) error {
-	options := protoyaml.UnmarshalOptions{Path: doc.name, Validator: validator{}, DiscardUnknown: true}
-	return options.Unmarshal(doc.text, cfg)
-}
-
-// validator gives protovalidate the shape that protoyaml asks for.
-type validator struct{}
-
-func (validator) Validate(m proto.Message) error { return protovalidate.Validate(m) }
-
-// unjoin returns the parts of an error made by errors.Join.
-func unjoin(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		return joined.Unwrap()
-	}
-	return []error{err}
 }

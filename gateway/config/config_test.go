@@ -5,6 +5,7 @@ import (
 	"flag"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -30,55 +32,103 @@ const (
 	minimal = listeners + backends
 )
 
-const yamlMark, errorMark = "-- gateway.yaml --\n", "-- error --\n"
-
 // update rewrites the expected errors: go test ./gateway/config -update.
 var update = flag.Bool("update", false, "rewrite the expected errors in testdata")
 
-// refusedFiles returns the files of testdata/refused: a comment, the YAML, and the error that it must give.
+// refused is a malformed configuration out of testdata/refused, whose archives hold several: NAME/gateway.yaml, the
+// NAME/error that it must give, and in some cases a NAME/env with a NAME=value in each line.
+type refused struct {
+	name, yaml, want string
+	env              []string
+}
+
+func readRefused(archive *txtar.Archive) []*refused {
+	var all []*refused
+	byName := map[string]*refused{}
+	for _, file := range archive.Files {
+		name, part := path.Split(file.Name)
+		r := byName[name]
+		if r == nil {
+			r = &refused{name: strings.TrimSuffix(name, "/")}
+			byName[name] = r
+			all = append(all, r)
+		}
+		switch part {
+		case "gateway.yaml":
+			r.yaml = string(file.Data)
+		case "error":
+			r.want = string(file.Data)
+		case "env":
+			r.env = strings.Fields(string(file.Data))
+		}
+	}
+	return all
+}
+
+func writeRefused(archive *txtar.Archive, all []*refused) {
+	archive.Files = nil
+	for _, r := range all {
+		if len(r.env) > 0 {
+			archive.Files = append(archive.Files, txtar.File{Name: r.name + "/env", Data: []byte(strings.Join(r.env, "\n"))})
+		}
+		archive.Files = append(archive.Files,
+			txtar.File{Name: r.name + "/gateway.yaml", Data: []byte(r.yaml)},
+			txtar.File{Name: r.name + "/error", Data: []byte(r.want)})
+	}
+}
+
+func TestRefused(t *testing.T) {
+	count := 0
+	for _, file := range refusedFiles(t) {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := readRefused(archive)
+		count += len(all)
+		for _, r := range all {
+			t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar")+"/"+r.name, r.check)
+		}
+		if *update {
+			writeRefused(archive, all)
+			if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if count < 100 {
+		t.Errorf("only %d malformed configurations", count)
+	}
+}
+
+func (r *refused) check(t *testing.T) {
+	for _, variable := range r.env {
+		name, value, _ := strings.Cut(variable, "=")
+		t.Setenv(name, value)
+	}
+	read, err := config.Parse("gateway.yaml", []byte(r.yaml))
+	if err == nil || read != nil {
+		t.Fatalf("accepted: %v", read.Config())
+	}
+	got := err.Error() + "\n"
+	if strings.Contains(got, "hunter2") {
+		t.Errorf("what came from the environment shows: %s", got)
+	}
+	if *update {
+		r.want = got
+	}
+	if diff := cmp.Diff(r.want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
 func refusedFiles(t testing.TB) []string {
 	t.Helper()
-	files, err := filepath.Glob("testdata/refused/*.txt")
+	files, err := filepath.Glob("testdata/refused/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no files: %v", err)
 	}
 	return files
-}
-
-func readRefused(t testing.TB, file string) (comment, yaml, want string) {
-	t.Helper()
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	comment, rest, ok := strings.Cut(string(data), yamlMark)
-	yaml, want, ok2 := strings.Cut(rest, errorMark)
-	if !ok || !ok2 {
-		t.Fatalf("%s lacks %q or %q", file, yamlMark, errorMark)
-	}
-	return comment, yaml, want
-}
-
-func TestRefused(t *testing.T) {
-	for _, file := range refusedFiles(t) {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			comment, yaml, want := readRefused(t, file)
-			read, err := config.Parse("gateway.yaml", []byte(yaml))
-			if err == nil || read != nil {
-				t.Fatalf("accepted: %v", read.Config())
-			}
-			got := err.Error() + "\n"
-			if *update {
-				if err := os.WriteFile(file, []byte(comment+yamlMark+yaml+errorMark+got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("-want +got\n%s", diff)
-			}
-		})
-	}
 }
 
 // TestRefusedText has what would not survive in a text file.
@@ -92,10 +142,11 @@ func TestRefusedText(t *testing.T) {
 		},
 		{"control character", "a: \x01", "c.yaml: not valid YAML: control characters are not allowed"},
 		{"CR line ends", "\rfoo: 1\r" + minimal, "c.yaml:2:1 unknown field \"foo\", expected one of listeners, admin, backends, " +
-			"policies, descriptors, reflection, limits, drain_timeout, access_log\n   2 | foo: 1\n   2 | ^"},
+			"policies, descriptors, reflection, limits, drain_timeout, access_log, timeouts, trusted_proxies, reload, drain_delay\n   2 | foo: 1\n   2 | ^"},
 		{
 			"CRLF line ends", strings.ReplaceAll(minimal, "\n", "\r\n") + "limits: 7\r\n",
-			"c.yaml:7:9 expected fields for cardea.config.v1.Limits, got scalar\n   7 | limits: 7\n   7 | ........^",
+			"c.yaml:7:9 limits: must be a mapping with some of the fields max_message_bytes, max_concurrent_streams, max_header_bytes, " +
+				"max_headers, max_url_bytes, max_body_bytes, max_connections, max_connections_per_client, not a single value\n   7 | limits: 7\n   7 | ........^",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -130,6 +181,10 @@ func TestAccepted(t *testing.T) {
 	} {
 		accept(t, minimal+"policies: [{selectors: ['"+selector+"'], policy: {}}]\n")
 	}
+	accept(t, listeners+"backends:\n"+
+		"- {name: a, target: 'static:///a:1', services: [a.A], hosts: [a.example.com, '*.example.com', '::1']}\n"+
+		"- {name: b, target: 'static:///b:1', services: [a.A], hosts: [b.example.com]}\n"+
+		"- {name: c, target: 'static:///c:1', services: [a.A]}\n")
 	accept(t, "\ufeff"+minimal)
 	accept(t, strings.ReplaceAll(minimal, "\n", "\r\n"))
 	accept(t, "---\n"+minimal+"...\n")
@@ -158,14 +213,34 @@ func TestDefaults(t *testing.T) {
 			LoadBalancing: configv1.LoadBalancing_LOAD_BALANCING_ROUND_ROBIN,
 		}},
 		Limits: &configv1.Limits{
-			MaxMessageBytes:      4 << 20,
-			MaxConcurrentStreams: 250,
-			MaxHeaderBytes:       64 << 10,
+			MaxMessageBytes:         4 << 20,
+			MaxConcurrentStreams:    100,
+			MaxHeaderBytes:          64 << 10,
+			MaxHeaders:              100,
+			MaxUrlBytes:             8 << 10,
+			MaxBodyBytes:            4 << 20,
+			MaxConnections:          10_000,
+			MaxConnectionsPerClient: 10_000,
 		},
 		DrainTimeout: durationpb.New(30 * time.Second),
+		DrainDelay:   durationpb.New(0),
+		Timeouts:     defaultTimeouts(),
+		Reload:       &configv1.Reload{MaxStreamAge: durationpb.New(time.Hour)},
 	}
 	if diff := cmp.Diff(want, accept(t, minimal), protocmp.Transform()); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+func defaultTimeouts() *configv1.Timeouts {
+	return &configv1.Timeouts{
+		RequestHeader:  durationpb.New(10 * time.Second),
+		RequestBody:    durationpb.New(time.Minute),
+		Call:           durationpb.New(15 * time.Second),
+		MaxCall:        durationpb.New(5 * time.Minute),
+		StreamIdle:     durationpb.New(5 * time.Minute),
+		ConnectionIdle: durationpb.New(time.Hour),
+		ConnectionAge:  durationpb.New(time.Hour),
 	}
 }
 
@@ -187,6 +262,8 @@ descriptors: {images: [image.binpb, ../x.binpb, /abs.binpb]}
 reflection: {enabled: true}
 limits: {max_message_bytes: 8Mi, max_concurrent_streams: 10, maxHeaderBytes: 1000}
 drain_timeout: 0s
+drain_delay: 5000ms
+reload: {ignore_file_changes: true}
 access_log: {disabled: true}
 `)
 	want := &configv1.Config{
@@ -205,10 +282,16 @@ access_log: {disabled: true}
 			Selectors: []string{"food.order.v1.OrderService.GetOrder"},
 			Policy:    &policyv1.Policy{Auth: &policyv1.Auth{Public: true}},
 		}},
-		Descriptors:  &configv1.Descriptors{Images: []string{"image.binpb", "../x.binpb", "/abs.binpb"}},
-		Reflection:   &configv1.Reflection{Enabled: true},
-		Limits:       &configv1.Limits{MaxMessageBytes: 8 << 20, MaxConcurrentStreams: 10, MaxHeaderBytes: 1000},
+		Descriptors: &configv1.Descriptors{Images: []string{"image.binpb", "../x.binpb", "/abs.binpb"}},
+		Reflection:  &configv1.Reflection{Enabled: true},
+		Limits: &configv1.Limits{
+			MaxMessageBytes: 8 << 20, MaxConcurrentStreams: 10, MaxHeaderBytes: 1000, MaxHeaders: 100, MaxUrlBytes: 8 << 10,
+			MaxBodyBytes: 8 << 20, MaxConnections: 10_000, MaxConnectionsPerClient: 10_000,
+		},
 		DrainTimeout: durationpb.New(0),
+		DrainDelay:   durationpb.New(5 * time.Second),
+		Timeouts:     defaultTimeouts(),
+		Reload:       &configv1.Reload{IgnoreFileChanges: true, MaxStreamAge: durationpb.New(time.Hour)},
 		AccessLog:    &configv1.AccessLog{Disabled: true},
 	}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
@@ -265,21 +348,41 @@ func TestParseConcurrently(t *testing.T) {
 	wg.Wait()
 }
 
-// FuzzParse wants no panic, and either a configuration or an error that names the file.
+// FuzzParse wants no panic, and either a configuration or an error that names the file. A configuration
+// reads back from what it prints.
 func FuzzParse(f *testing.F) {
 	for _, file := range refusedFiles(f) {
-		_, yaml, _ := readRefused(f, file)
-		f.Add(yaml)
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, r := range readRefused(archive) {
+			f.Add(r.yaml, strings.Join(r.env, ","))
+		}
 	}
-	f.Add(minimal)
-	f.Add("a: \u2028\u0085 \r\r\n- [")
-	f.Fuzz(func(t *testing.T, yaml string) {
+	f.Add(minimal, "")
+	f.Add("a: \u2028\u0085 \r\r\n- [", "")
+	f.Add(strings.ReplaceAll(minimal, "orders", "${FUZZED}"), "or: {}\n- ders")
+	f.Fuzz(func(t *testing.T, yaml, variable string) {
+		if os.Setenv("FUZZED", variable) != nil { //nolint:usetesting // A fuzz target runs too often for a clean-up each time.
+			t.Skip("no value for a variable")
+		}
 		read, err := config.Parse("gateway.yaml", []byte(yaml))
 		if (read == nil) == (err == nil) {
 			t.Fatalf("got %v and %v", read, err)
 		}
-		if err != nil && !strings.HasPrefix(err.Error(), "gateway.yaml:") {
-			t.Errorf("the error does not start with its place: %v", err)
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), "gateway.yaml:") {
+				t.Errorf("the error does not start with its place: %v", err)
+			}
+			return
+		}
+		again, err := config.Parse("gateway.yaml", []byte(read.YAML()))
+		if err != nil {
+			t.Fatalf("what it prints is refused: %v\n%s", err, read.YAML())
+		}
+		if diff := cmp.Diff(read.Config(), again.Config(), protocmp.Transform()); diff != "" {
+			t.Errorf("what it prints is something else: %s", diff)
 		}
 	})
 }

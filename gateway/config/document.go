@@ -5,35 +5,46 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
-	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// document is one YAML file: its text, its tree, and where each field of the configuration stands in it.
+// document is one YAML file: its text, its tree, and where each field of the configuration stands in it. Paths are such as
+// listeners[0].address; that of the root is "". The document of a configuration that was built in code has no tree.
 type document struct {
-	name     string
-	text     []byte
-	root     *yaml.Node
-	nodes    map[string]*yaml.Node // values by path, such as listeners[0].address; the root is ""
-	problems problems
+	name       string
+	text       []byte
+	root       *yaml.Node
+	nodes      map[string]*yaml.Node // Values by path.
+	expansions map[string]*expansion // Values that refer to the environment, by path.
+	refused    map[string]bool       // Paths whose value was refused: what else is wrong there follows from it.
+	conceal    *strings.Replacer     // Takes the environment out of messages; nil as long as values are being read.
+	problems   problems
+}
+
+func newDocument(name string) *document {
+	return &document{
+		name: name, nodes: map[string]*yaml.Node{}, expansions: map[string]*expansion{}, refused: map[string]bool{},
+		problems: problems{name: name},
+	}
 }
 
 // readDocument reads the tree. What it refuses leaves nothing to go on with.
 func readDocument(name string, data []byte) (*document, error) {
-	doc := &document{name: name, nodes: map[string]*yaml.Node{}}
+	doc := newDocument(name)
 	doc.text = normalize(data)
-	doc.problems = problems{name: name, lines: strings.Split(string(doc.text), "\n")}
+	doc.problems.lines = strings.Split(string(doc.text), "\n")
 	if err := doc.checkText(); err != nil {
 		return nil, err
 	}
 	if err := doc.readTree(); err != nil {
 		return nil, err
 	}
-	doc.checkAliases(doc.root)
+	doc.checkPlain(doc.root)
 	doc.nodes[""] = doc.root
 	return doc, doc.problems.err()
 }
@@ -80,130 +91,57 @@ func (d *document) readTree() error {
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
 
-// syntaxError turns "yaml: line 3: ..." into "name:3: ...".
+// syntaxError turns "yaml: line 3: ..." into "name:3: ...", and shows the line. The reader counts lines from 0 where its
+// grammar is broken, and from 1 where single characters are; a line 0 it does not mention.
 func (d *document) syntaxError(err error) error {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	line := 0
 	if rest, ok := strings.CutPrefix(text, "line "); ok {
 		if number, message, ok := strings.Cut(rest, ": "); ok {
-			return fmt.Errorf("%s:%s: not valid YAML: %s", d.name, number, message)
+			line, _ = strconv.Atoi(number)
+			text = message
 		}
 	}
-	return fmt.Errorf("%s: not valid YAML: %s", d.name, text)
+	if strings.HasPrefix(text, "did not find expected") {
+		line++
+	}
+	if line < 1 || line > len(d.problems.lines) {
+		return fmt.Errorf("%s: not valid YAML: %s", d.name, text)
+	}
+	shown := d.problems.lines[line-1]
+	placed := fmt.Errorf("%s:%d: not valid YAML: %s%s", d.name, line, text, syntaxHint(shown))
+	if shown == "" {
+		return placed
+	}
+	return fmt.Errorf("%w\n%4d | %s", placed, line, shown)
 }
 
-// checkAliases refuses aliases: the decoder does not follow them, and a file is easier to review without.
-func (d *document) checkAliases(n *yaml.Node) {
+// flowVariable finds a variable behind the bracket of a flow mapping or list.
+var flowVariable = regexp.MustCompile(`(^|[^$])[{\[].*\$\{`)
+
+// syntaxHint knows two mistakes that the reader does not name.
+func syntaxHint(line string) string {
+	indentation := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
+	switch {
+	case strings.Contains(indentation, "\t"):
+		return "; indent with spaces, not with tabs"
+	case flowVariable.MatchString(line):
+		return "; within {...} and [...], put quotes around what holds ${...}"
+	}
+	return ""
+}
+
+// checkPlain refuses aliases and tags: a file is easier to review without, and the schema says what each value is.
+func (d *document) checkPlain(n *yaml.Node) {
 	if n.Kind == yaml.AliasNode {
 		d.problems.add(n, "the alias *%s; aliases are not supported, write the value out", n.Value)
 	}
+	if n.Style&yaml.TaggedStyle != 0 {
+		d.problems.add(n, "the tag %s; tags are not supported, remove it", n.Tag)
+	}
 	for _, c := range n.Content {
-		d.checkAliases(c)
+		d.checkPlain(c)
 	}
-}
-
-// walk notes where each field stands, and refuses unknown fields and fields that stand twice.
-func (d *document) walk(desc protoreflect.MessageDescriptor) { d.walkMessage(d.root, desc, "") }
-
-func (d *document) walkMessage(n *yaml.Node, desc protoreflect.MessageDescriptor, path string) {
-	if n.Kind != yaml.MappingNode {
-		return // a wrong kind is for the decoder to report
-	}
-	if desc.FullName().Parent() == "google.protobuf" {
-		d.walkAnything(n)
-		return
-	}
-	seen := map[string]*yaml.Node{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, value := n.Content[i], n.Content[i+1]
-		if key.Kind != yaml.ScalarNode {
-			continue
-		}
-		field := fieldOf(desc, key.Value)
-		if field == nil {
-			d.problems.add(key, "unknown field %q, expected one of %s", key.Value, fieldNames(desc))
-			continue
-		}
-		name := string(field.Name())
-		d.once(seen, key, name)
-		d.walkField(value, field, join(path, name))
-	}
-}
-
-func (d *document) walkField(n *yaml.Node, field protoreflect.FieldDescriptor, path string) {
-	d.nodes[path] = n
-	switch {
-	case field.IsMap():
-		d.walkMap(n, field, path)
-	case field.IsList() && n.Kind == yaml.SequenceNode:
-		for i, item := range n.Content {
-			d.walkItem(item, field.Message(), path+"["+strconv.Itoa(i)+"]")
-		}
-	case !field.IsList():
-		d.walkItem(n, field.Message(), path)
-	}
-}
-
-func (d *document) walkMap(n *yaml.Node, field protoreflect.FieldDescriptor, path string) {
-	if n.Kind != yaml.MappingNode {
-		return
-	}
-	seen := map[string]*yaml.Node{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key := n.Content[i]
-		d.once(seen, key, key.Value)
-		d.walkItem(n.Content[i+1], field.MapValue().Message(), path+"["+strconv.Quote(key.Value)+"]")
-	}
-}
-
-// walkItem notes a single value; desc is nil if it is not a message.
-func (d *document) walkItem(n *yaml.Node, desc protoreflect.MessageDescriptor, path string) {
-	d.nodes[path] = n
-	if desc != nil {
-		d.walkMessage(n, desc, path)
-	}
-}
-
-// walkAnything looks for duplicate keys where the schema does not say what the keys are.
-func (d *document) walkAnything(n *yaml.Node) {
-	seen := map[string]*yaml.Node{}
-	for i, c := range n.Content {
-		if n.Kind == yaml.MappingNode && i%2 == 0 {
-			d.once(seen, c, c.Value)
-		}
-		d.walkAnything(c)
-	}
-}
-
-// once refuses a key that was seen before.
-func (d *document) once(seen map[string]*yaml.Node, key *yaml.Node, name string) {
-	if first := seen[name]; first != nil {
-		d.problems.add(key, "%s stands twice, the first time on line %d; remove one", name, first.Line)
-		return
-	}
-	seen[name] = key
-}
-
-// fieldOf finds a field by its name or its JSON name.
-func fieldOf(desc protoreflect.MessageDescriptor, key string) protoreflect.FieldDescriptor {
-	if field := desc.Fields().ByName(protoreflect.Name(key)); field != nil {
-		return field
-	}
-	return desc.Fields().ByJSONName(key)
-}
-
-func fieldNames(desc protoreflect.MessageDescriptor) string {
-	names := make([]string, desc.Fields().Len())
-	for i := range names {
-		names[i] = string(desc.Fields().Get(i).Name())
-	}
-	return strings.Join(names, ", ")
-}
-
-func join(path, name string) string {
-	if path == "" {
-		return name
-	}
-	return path + "." + name
 }
 
 // node returns the value at a path, or the nearest one that encloses it if the path was left out.
@@ -212,24 +150,65 @@ func (d *document) node(path string) *yaml.Node {
 		if n := d.nodes[path]; n != nil {
 			return n
 		}
-		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
+		path = parent(path)
 	}
 }
 
-// where says where a value stands, for a message about another one.
+// parent returns the path of what encloses a value.
+func parent(path string) string { return path[:max(strings.LastIndexAny(path, ".["), 0)] }
+
+// where says where a value stands, for a message about another one: " (line 3)". There is nothing to say of a configuration
+// that was built in code.
 func (d *document) where(path string) string {
-	if n := d.nodes[path]; n != nil {
-		return "line " + strconv.Itoa(n.Line)
+	n := d.nodes[path]
+	switch {
+	case d.root == nil:
+		return ""
+	case n == nil:
+		return " (the default)"
 	}
-	return "the default"
+	return " (line " + strconv.Itoa(n.Line) + ")"
 }
 
-// refuse reports a problem with the value at a path.
+// refuse reports a problem with the value at a path, unless the value, or one that encloses it, was refused before.
 func (d *document) refuse(path, format string, args ...any) {
-	problem := fmt.Errorf(format, args...)
-	if d.root == nil { // Built in code, not read from a file.
-		d.problems.found = append(d.problems.found, At(path, problem))
-		return
+	for at := path; ; at = parent(at) {
+		if d.refused[at] {
+			return
+		}
+		if at == "" {
+			break
+		}
 	}
-	d.problems.add(d.node(path), "%s: %w", path, problem)
+	d.refused[path] = true
+	for i, arg := range args {
+		args[i] = d.hide(arg)
+	}
+	d.report(path, fmt.Errorf(format, args...))
+}
+
+// report adds a problem with the value at a path.
+func (d *document) report(path string, problem error) {
+	switch {
+	case d.root == nil:
+		d.problems.addPlain(At(path, problem))
+	case path == "":
+		d.problems.add(d.root, "%w", problem)
+	default:
+		d.problems.add(d.node(path), "%s: %w", path, problem)
+	}
+}
+
+// hide takes what came from the environment out of a text or an error.
+func (d *document) hide(arg any) any {
+	if d.conceal == nil {
+		return arg
+	}
+	switch arg := arg.(type) {
+	case string:
+		return d.conceal.Replace(arg)
+	case error:
+		return &concealed{d.conceal.Replace(arg.Error()), arg}
+	}
+	return arg
 }

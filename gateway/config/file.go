@@ -10,8 +10,10 @@ import (
 // File is a configuration file that was read: what it says, and where it says it. It is immutable and safe for concurrent
 // use, as long as nobody changes its configuration.
 type File struct {
-	cfg *configv1.Config
-	doc *document
+	cfg       *configv1.Config
+	doc       *document
+	written   *configv1.Config // Without defaults.
+	effective *configv1.Config // With defaults, and file names as they are written.
 }
 
 // Config returns the configuration, complete and checked. The file keeps it: clone it before changing anything.
@@ -23,16 +25,16 @@ func (f *File) Explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	p := &document{name: f.doc.name, root: f.doc.root, nodes: f.doc.nodes}
-	p.problems = problems{name: f.doc.name, lines: f.doc.problems.lines}
+	d := *f.doc
+	d.problems.found = nil
 	for _, each := range flatten(err) {
 		if field, ok := errors.AsType[*FieldError](each); ok {
-			p.refuse(field.Field, "%w", field.Err)
+			d.report(field.Field, &concealed{d.conceal.Replace(field.Err.Error()), field.Err})
 			continue
 		}
-		p.problems.found = append(p.problems.found, fmt.Errorf("%s: %w", f.doc.name, each))
+		d.problems.addPlain(fmt.Errorf("%s: %w", d.name, &concealed{d.conceal.Replace(each.Error()), each}))
 	}
-	return p.problems.err()
+	return d.problems.err()
 }
 
 // FieldError is an error about the value of one field of a configuration, found after the configuration was read.
@@ -63,12 +65,12 @@ func (e *FieldError) Unwrap() error { return e.Err }
 
 // flatten returns the parts of an error made by errors.Join, however often.
 func flatten(err error) []error {
-	parts := unjoin(err)
-	if len(parts) == 1 {
-		return parts
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
 	}
 	var all []error
-	for _, part := range parts {
+	for _, part := range joined.Unwrap() {
 		all = append(all, flatten(part)...)
 	}
 	return all

@@ -31,6 +31,7 @@ type LoadBalancing int32
 
 const (
 	LoadBalancing_LOAD_BALANCING_UNSPECIFIED LoadBalancing = 0
+	// Each instance in turn.
 	LoadBalancing_LOAD_BALANCING_ROUND_ROBIN LoadBalancing = 1
 )
 
@@ -1269,10 +1270,10 @@ const file_cardea_config_v1_config_proto_rawDesc = "" +
 	"\x06reload\x18\f \x01(\v2\x18.cardea.config.v1.ReloadR\x06reload\x12I\n" +
 	"\vdrain_delay\x18\r \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
 	"\xaa\x01\a\"\x03\b\x90\x1c2\x00R\n" +
-	"drainDelay\"\x8c\x03\n" +
-	"\bListener\x12\xa6\x01\n" +
-	"\aaddress\x18\x01 \x01(\tB\x8b\x01\xbaH\x87\x01\xba\x01\x83\x01\n" +
-	"\x15address.host_and_port\x12)must be host:port, such as 127.0.0.1:8080\x1a?this.matches('^(\\\\[[0-9a-fA-F:.]+\\\\]|[^:\\\\[\\\\]]*):[0-9]{1,5}$')R\aaddress\x12/\n" +
+	"drainDelay\"\x9a\x03\n" +
+	"\bListener\x12\xb4\x01\n" +
+	"\aaddress\x18\x01 \x01(\tB\x99\x01\xbaH\x95\x01\xba\x01\x91\x01\n" +
+	"\x15address.host_and_port\x127must be host:port, such as 127.0.0.1:8080 or [::1]:8080\x1a?this.matches('^(\\\\[[0-9a-fA-F:.]+\\\\]|[^:\\\\[\\\\]]*):[0-9]{1,5}$')R\aaddress\x12/\n" +
 	"\x03tls\x18\x02 \x01(\v2\x1d.cardea.config.v1.ListenerTlsR\x03tls\x12F\n" +
 	"\x0eproxy_protocol\x18\x03 \x01(\v2\x1f.cardea.config.v1.ProxyProtocolR\rproxyProtocol\x12$\n" +
 	"\bbackends\x18\x04 \x03(\tB\b\xbaH\x05\x92\x01\x02\x18\x01R\bbackends\x128\n" +
@@ -1292,15 +1293,17 @@ const file_cardea_config_v1_config_proto_rawDesc = "" +
 	"\rMODE_REQUIRED\x10\x02\"\xb4\x01\n" +
 	"\rProxyProtocol\x12\xa2\x01\n" +
 	"\x10trusted_networks\x18\x01 \x03(\tBw\xbaHt\x92\x01q\b\x01\"m\xba\x01j\n" +
-	"\x0enetwork.syntax\x126must be an IP address or a network, such as 10.0.0.0/8\x1a this.isIp() || this.isIpPrefix()R\x0ftrustedNetworks\"\xb3\x01\n" +
-	"\x05Admin\x12\xa9\x01\n" +
-	"\aaddress\x18\x01 \x01(\tB\x8e\x01\xbaH\x8a\x01\xba\x01\x83\x01\n" +
-	"\x15address.host_and_port\x12)must be host:port, such as 127.0.0.1:9901\x1a?this.matches('^(\\\\[[0-9a-fA-F:.]+\\\\]|[^:\\\\[\\\\]]*):[0-9]{1,5}$')\xd8\x01\x01R\aaddress\"\xc6\x05\n" +
-	"\aBackend\x121\n" +
-	"\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,62}$R\x04name\x12\x99\x01\n" +
+	"\x0enetwork.syntax\x126must be an IP address or a network, such as 10.0.0.0/8\x1a this.isIp() || this.isIpPrefix()R\x0ftrustedNetworks\"\xc1\x01\n" +
+	"\x05Admin\x12\xb7\x01\n" +
+	"\aaddress\x18\x01 \x01(\tB\x9c\x01\xbaH\x98\x01\xba\x01\x91\x01\n" +
+	"\x15address.host_and_port\x127must be host:port, such as 127.0.0.1:9901 or [::1]:9901\x1a?this.matches('^(\\\\[[0-9a-fA-F:.]+\\\\]|[^:\\\\[\\\\]]*):[0-9]{1,5}$')\xd8\x01\x01R\aaddress\"\xb0\a\n" +
+	"\aBackend\x12\xaa\x01\n" +
+	"\x04name\x18\x01 \x01(\tB\x95\x01\xbaH\x91\x01\xba\x01\x8d\x01\n" +
+	"\fbackend.name\x12Umust be 1 to 63 lower-case letters, digits and dashes, a letter first, such as orders\x1a&this.matches('^[a-z][a-z0-9-]{0,62}$')R\x04name\x12\x99\x01\n" +
 	"\x06target\x18\x02 \x01(\tB\x80\x01\xbaH}\xba\x01z\n" +
-	"\rtarget.scheme\x12>must be static:///host:port[,host:port...] or dns:///host:port\x1a)this.matches('^(static|dns)://[^/]*/.+$')R\x06target\x12_\n" +
-	"\bservices\x18\x03 \x03(\tBC\xbaH@\x92\x01=\b\x01\x18\x01\"7r523^[A-Za-z_][A-Za-z0-9_]*(\\.[A-Za-z_][A-Za-z0-9_]*)*$R\bservices\x12P\n" +
+	"\rtarget.scheme\x12>must be static:///host:port[,host:port...] or dns:///host:port\x1a)this.matches('^(static|dns)://[^/]*/.+$')R\x06target\x12\xce\x01\n" +
+	"\bservices\x18\x03 \x03(\tB\xb1\x01\xbaH\xad\x01\x92\x01\xa9\x01\b\x01\x18\x01\"\xa2\x01\xba\x01\x9e\x01\n" +
+	"\x0eservice.syntax\x12Fmust be the full name of a service, such as food.order.v1.OrderService\x1aDthis.matches('^[A-Za-z_][A-Za-z0-9_]*(\\\\.[A-Za-z_][A-Za-z0-9_]*)*$')R\bservices\x12P\n" +
 	"\x0eload_balancing\x18\x04 \x01(\x0e2\x1f.cardea.config.v1.LoadBalancingB\b\xbaH\x05\x82\x01\x02\x10\x01R\rloadBalancing\x12.\n" +
 	"\x03tls\x18\x05 \x01(\v2\x1c.cardea.config.v1.BackendTlsR\x03tls\x12\x88\x02\n" +
 	"\x05hosts\x18\x06 \x03(\tB\xf1\x01\xbaH\xed\x01\x92\x01\xe9\x01\x18\x01\"\xe4\x01\xba\x01\xe0\x01\n" +
