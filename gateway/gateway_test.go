@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/grpclog"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/cardea-gateway/cardea/gateway"
@@ -17,7 +19,10 @@ import (
 	policyv1 "github.com/cardea-gateway/cardea/gen/go/cardea/policy/v1"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard)) // It complains of clients that leave.
+	goleak.VerifyTestMain(m)
+}
 
 // public returns the policy that opens methods to everybody.
 func public(selectors ...string) []*configv1.PolicyRule {
