@@ -179,6 +179,7 @@ func (s *restStream) RecvMsg(m any) error {
 	if err != nil {
 		return err
 	}
+	s.rc.life.moved()
 	s.last = request == nil || !s.rc.binding.Plan.Method.ClientStreams
 	if request == nil {
 		return io.EOF
@@ -214,6 +215,7 @@ func (s *restStream) stream(answer *call.Message) error {
 	if err := s.handler.encode(answer); err != nil {
 		return err
 	}
+	s.rc.life.moved()
 	if s.handler.returned || s.rc.x.Method() == http.MethodHead { // The client has gone, or wants no more than the header.
 		return errOver
 	}
