@@ -197,7 +197,7 @@ func (s *restStream) SendMsg(m any) error {
 	}
 	if s.answer != nil {
 		msg.Free()
-		return status.Error(codes.Internal, "the backend sent more than one answer to a unary call")
+		return badAnswer("the backend sent more than one answer to a unary call")
 	}
 	s.answer = call.NewMessage(msg.Take())
 	return nil
@@ -225,7 +225,7 @@ func (s *restStream) stream(answer *call.Message) error {
 // finish writes the answer of a method without server streaming.
 func (s *restStream) finish() error {
 	if s.answer == nil {
-		return status.Error(codes.Internal, "the backend sent no answer to a unary call")
+		return badAnswer("the backend sent no answer to a unary call")
 	}
 	s.handler.header, s.handler.trailer = s.snapshot()
 	return s.handler.encode(s.answer)
@@ -259,10 +259,12 @@ func decode(m *call.Message, into any) error {
 		return status.Errorf(codes.Internal, "%T is no protobuf message", into)
 	}
 	if err := proto.Unmarshal(m.Bytes(), message); err != nil {
-		return status.Error(codes.Internal, "the backend's answer is not a valid "+string(message.ProtoReflect().Descriptor().FullName()))
+		return badAnswer("the backend's answer is not a valid " + string(message.ProtoReflect().Descriptor().FullName()))
 	}
 	return nil
 }
+
+func badAnswer(message string) error { return call.Refuse(codes.Internal, "BACKEND_PROTOCOL_ERROR", message) }
 
 // textMetadata is metadata as REST clients get it: filtered, binary values in base64.
 func textMetadata(md metadata.MD) metadata.MD {

@@ -121,7 +121,7 @@ func (x *netHTTP) Write(p []byte) (int, error) {
 // leave bounds what net/http does once the exchange was served: it waits for the rest of a body that nobody has read, and
 // for a client to take what is buffered of the answer.
 func (x *netHTTP) leave() {
-	if x.r.ProtoMajor < 2 && !x.body.ended.Load() {
+	if x.r.ProtoMajor < 2 && !x.body.ended.Load() && !x.body.broken.Load() {
 		_ = x.control.SetReadDeadline(time.Now().Add(unreadGrace))
 	}
 	if !x.limited && !x.aborted && x.r.Context().Err() == nil { // A stream that is over would keep its timer.
@@ -172,12 +172,13 @@ func (x *netHTTP) AddTrailer(name, value string) { x.w.Header().Add(http.Trailer
 func (x *netHTTP) Status() int                   { return x.status }
 func (x *netHTTP) Bytes() (read, written int64)  { return x.body.read.Load(), x.written }
 
-// countingBody counts what is read of a body, and notes its end; both are atomic because a pump may read beside the server.
+// countingBody counts what is read of a body, and notes its end; that is atomic because a pump may read beside the server.
 type countingBody struct {
 	io.ReadCloser
 
 	read        atomic.Int64
 	ended       atomic.Bool
+	broken      atomic.Bool // There is no more to wait for.
 	interrupted atomic.Bool
 	lift        func() // Lifts the limit in time; nil without one.
 }
@@ -189,6 +190,7 @@ func (b *countingBody) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	b.ended.Store(errors.Is(err, io.EOF))
+	b.broken.Store(!errors.Is(err, io.EOF))
 	switch {
 	case b.lift == nil:
 	case errors.Is(err, os.ErrDeadlineExceeded) && !b.interrupted.Load():

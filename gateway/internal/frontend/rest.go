@@ -215,11 +215,11 @@ func isField(message protoreflect.MessageDescriptor, path string) bool {
 
 // failure returns why the generated handler made no call.
 func (rc *restCall) failure() error {
-	if over := rc.life.ctx.Err(); over != nil { // The handler reports it as some error of reading.
-		return rc.life.unsent(over)
-	}
-	if rc.body.late { // The same.
+	if rc.body.late { // The handler reports it as some error of reading.
 		return errBodyTimeout
+	}
+	if over := rc.life.ctx.Err(); over != nil { // The same.
+		return rc.life.unsent(over)
 	}
 	if rc.failed != nil {
 		return rc.failed

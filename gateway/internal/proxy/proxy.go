@@ -217,8 +217,8 @@ func refusal(code codes.Code, backend string) error {
 		return call.Refuse(code, "BACKEND_UNAVAILABLE", "the backend "+backend+" can't be reached, or broke off the call")
 	case codes.ResourceExhausted:
 		return call.Refuse(code, "MESSAGE_TOO_LARGE", "a message from or to the backend "+backend+" is larger than the gateway's limit")
-	case codes.Canceled, codes.DeadlineExceeded:
-		return status.Error(code, "the call ended before the backend "+backend+" answered")
+	case codes.DeadlineExceeded:
+		return call.Refuse(code, "DEADLINE_EXCEEDED", "the deadline passed before the backend "+backend+" answered")
 	}
 	return call.Refuse(codes.Internal, "BACKEND_PROTOCOL_ERROR", "the backend "+backend+" does not follow gRPC")
 }

@@ -111,7 +111,7 @@ func TestTransportErrorsAreToldToTheLog(t *testing.T) {
 		codes.ResourceExhausted: {codes.ResourceExhausted, "MESSAGE_TOO_LARGE"},
 		codes.Internal:          {codes.Internal, "BACKEND_PROTOCOL_ERROR"},
 		codes.Unknown:           {codes.Internal, "BACKEND_PROTOCOL_ERROR"},
-		codes.DeadlineExceeded:  {codes.DeadlineExceeded, ""},
+		codes.DeadlineExceeded:  {codes.DeadlineExceeded, "DEADLINE_EXCEEDED"},
 	} {
 		failure := status.Error(code, "dial tcp 10.0.0.1:443")
 		for name, b := range map[string]*fakeBackend{
