@@ -205,7 +205,7 @@ func TestPathTricks(t *testing.T) {
 			h.call(1, path)
 			_ = h.WriteData(1, true, grpcFrame(0, nil)) // A reset may have come before.
 			answer := h.answer(t, soon)
-			if answer != nil && answer["grpc-status"] != strconv.Itoa(int(codes.Unimplemented)) {
+			if answer != nil && (answer["grpc-status"] != strconv.Itoa(int(codes.Unimplemented)) || answer["grpc-status-details-bin"] == "") {
 				t.Errorf("answered with %v", answer)
 			}
 			if n := a.backend.calls.Load(); n != 0 {
@@ -496,7 +496,7 @@ func TestHugeFrame(t *testing.T) {
 	a := startAttack(t)
 	a.costs(1<<20, func() func() {
 		h := dialHTTP2(t, a.address())
-		_, _ = h.Conn.Write([]byte{0xff, 0xff, 0xff, byte(http2.FrameData), 0, 0, 0, 0, 1})
+		_, _ = h.Write([]byte{0xff, 0xff, 0xff, byte(http2.FrameData), 0, 0, 0, 0, 1})
 		if code, closed := goneAway(h); code != http2.ErrCodeFrameSize || !closed {
 			t.Errorf("GOAWAY %v, closed %v", code, closed)
 		}
@@ -740,6 +740,27 @@ func TestOriginOfErrorsOverREST(t *testing.T) {
 	for path, want := range map[string]int{"/nowhere": 404, "/v1/orders?nope=1": 400} {
 		if a := send(t, gw, "GET", path, ""); a.StatusCode != want || a.Header.Get("Cardea-Origin") != "gateway" {
 			t.Errorf("%s: %d %v", path, a.StatusCode, a.Header)
+		}
+	}
+}
+
+// TestOriginOfABrokenStream looks at a stream that ran out of time after its first line.
+func TestOriginOfABrokenStream(t *testing.T) {
+	for origin, end := range map[string]func(context.Context) error{
+		"gateway": func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+		"":        func(context.Context) error { return status.Error(codes.DeadlineExceeded, "mine") },
+	} {
+		o := newOrders()
+		o.watch = func(_ *orderv1.WatchOrderRequest, ss grpc.ServerStreamingServer[orderv1.WatchOrderResponse]) error {
+			ss.SetTrailer(metadata.Pairs("cardea-origin", "gateway"))
+			if err := ss.Send(&orderv1.WatchOrderResponse{}); err != nil {
+				return err
+			}
+			return end(ss.Context())
+		}
+		a := send(t, startOrders(t, o), "GET", "/v1/orders/1:watch", "", "X-Server-Timeout", "0.3", "Te", "trailers")
+		if !strings.Contains(a.body, `{"@status":{"code":4,`) || a.Trailer.Get("Cardea-Origin") != origin {
+			t.Errorf("want %q: %s %v", origin, a.body, a.Trailer)
 		}
 	}
 }

@@ -59,7 +59,8 @@ func (s *grpcStream) serve(t *Table, rec *Record) error {
 	header := s.x.Header()
 	plan := t.plan(s.x.Target())
 	if plan == nil {
-		return call.Refuse(codes.Unimplemented, "METHOD_UNKNOWN", "no backend of this gateway serves the method "+s.x.Target())
+		return call.Refuse(codes.Unimplemented, "METHOD_UNKNOWN",
+			fmt.Sprintf("no backend of this gateway serves the method %q", s.x.Target()))
 	}
 	rec.Method = plan.Method
 	encoding := header.Get("grpc-encoding")

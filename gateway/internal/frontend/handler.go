@@ -264,7 +264,9 @@ func decode(m *call.Message, into any) error {
 	return nil
 }
 
-func badAnswer(message string) error { return call.Refuse(codes.Internal, "BACKEND_PROTOCOL_ERROR", message) }
+func badAnswer(message string) error {
+	return call.Refuse(codes.Internal, "BACKEND_PROTOCOL_ERROR", message)
+}
 
 // textMetadata is metadata as REST clients get it: filtered, binary values in base64.
 func textMetadata(md metadata.MD) metadata.MD {

@@ -113,7 +113,7 @@ func (x *netHTTP) Start(status int) {
 
 func (x *netHTTP) Write(p []byte) (int, error) {
 	x.Start(http.StatusOK)
-	n, err := x.w.Write(p)
+	n, err := x.w.Write(p) //nolint:gosec // Front ends write JSON and gRPC, never HTML; errors carry nosniff.
 	x.written += int64(n)
 	return n, err
 }
@@ -135,8 +135,8 @@ func (x *netHTTP) Abort()       { x.aborted = true }
 // LimitRead is lifted at the end of the body: over HTTP/1.1 the connection must go on.
 func (x *netHTTP) LimitRead(d time.Duration) {
 	if !x.body.ended.Load() {
-		x.body.lift = x.lift
-		_ = x.control.SetReadDeadline(time.Now().Add(d))
+		x.body.lift, x.body.until = x.lift, time.Now().Add(d)
+		_ = x.control.SetReadDeadline(x.body.until)
 	}
 }
 
@@ -157,7 +157,6 @@ var past = time.Unix(1, 0)
 // InterruptRead leaves a body alone that was read to its end: over HTTP/1.1 it would cost the connection.
 func (x *netHTTP) InterruptRead() {
 	if !x.body.ended.Load() {
-		x.body.interrupted.Store(true)
 		_ = x.control.SetReadDeadline(past) // Every server of ours can.
 	}
 }
@@ -176,11 +175,11 @@ func (x *netHTTP) Bytes() (read, written int64)  { return x.body.read.Load(), x.
 type countingBody struct {
 	io.ReadCloser
 
-	read        atomic.Int64
-	ended       atomic.Bool
-	broken      atomic.Bool // There is no more to wait for.
-	interrupted atomic.Bool
-	lift        func() // Lifts the limit in time; nil without one.
+	read   atomic.Int64
+	ended  atomic.Bool
+	broken atomic.Bool // There is no more to wait for.
+	until  time.Time   // It must end by then.
+	lift   func()      // Lifts that limit; nil without one.
 }
 
 func (b *countingBody) Read(p []byte) (int, error) {
@@ -193,7 +192,7 @@ func (b *countingBody) Read(p []byte) (int, error) {
 	b.broken.Store(!errors.Is(err, io.EOF))
 	switch {
 	case b.lift == nil:
-	case errors.Is(err, os.ErrDeadlineExceeded) && !b.interrupted.Load():
+	case errors.Is(err, os.ErrDeadlineExceeded) && !time.Now().Before(b.until): // Rather than by an interruption.
 		return n, errBodyTimeout
 	case errors.Is(err, io.EOF):
 		b.lift()

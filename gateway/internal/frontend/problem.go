@@ -99,13 +99,7 @@ func reasonOf(st *status.Status) string {
 func writeError(x Exchange, err error, rec *Record, types Types) {
 	st := statusOf(err)
 	httpStatus := httpStatusOf(err, st.Code())
-	contentType, body := contentTypeJSON, []byte(nil)
-	if wantsProblem(x.Header().Values("accept")) {
-		contentType, body = contentTypeProblem, marshalProblem(st, httpStatus, rec.Reception.RequestID, types)
-	} else {
-		body = marshalStatus(st.Proto(), types)
-	}
-	body = append(body, '\n')
+	contentType, body := errorBody(x, st, httpStatus, rec, types)
 	x.AddHeader("Content-Type", contentType)
 	x.AddHeader("Content-Length", strconv.Itoa(len(body)))
 	x.AddHeader("X-Content-Type-Options", "nosniff")
@@ -113,6 +107,14 @@ func writeError(x Exchange, err error, rec *Record, types Types) {
 	addErrorHeaders(x, st, httpStatus, rec.Origin)
 	x.Start(httpStatus)
 	_, _ = x.Write(body) // A client that has gone away can't be told.
+}
+
+// errorBody returns an error as the client prefers it.
+func errorBody(x Exchange, st *status.Status, httpStatus int, rec *Record, types Types) (contentType string, body []byte) {
+	if wantsProblem(x.Header().Values("accept")) {
+		return contentTypeProblem, append(marshalProblem(st, httpStatus, rec.Reception.RequestID, types), '\n')
+	}
+	return contentTypeJSON, append(marshalStatus(st.Proto(), types), '\n')
 }
 
 // addErrorHeaders adds what HTTP clients look for in headers.

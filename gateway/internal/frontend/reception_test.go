@@ -146,7 +146,7 @@ func TestRequestID(t *testing.T) {
 			t.Errorf("%q of a stranger became %q", id, got)
 		}
 	}
-	if newRequestID() == newRequestID() {
+	if first, second := newRequestID(), newRequestID(); first == second {
 		t.Error("two requests have one id")
 	}
 }

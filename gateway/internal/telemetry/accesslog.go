@@ -37,7 +37,8 @@ func callAttrs(rec *frontend.Record) []slog.Attr {
 		attrs = append(attrs, slog.String("instance", rec.Call.Upstream().Instance))
 	}
 	if rec.Err != nil {
-		attrs = append(attrs, slog.String("origin", string(rec.Origin)), slog.String("reason", call.Reason(rec.Err)), slog.String("error", rec.Err.Error()))
+		attrs = append(attrs, slog.String("origin", string(rec.Origin)),
+			slog.String("reason", call.Reason(rec.Err)), slog.String("error", rec.Err.Error()))
 	}
 	return attrs
 }
