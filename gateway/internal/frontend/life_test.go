@@ -331,3 +331,44 @@ func TestRetiredConnectionOverHTTP1(t *testing.T) {
 		t.Error("the connection goes on")
 	}
 }
+
+// limitedWriter remembers the deadlines that it is given.
+type limitedWriter struct {
+	http.ResponseWriter
+	read, write time.Time
+}
+
+func (w *limitedWriter) SetReadDeadline(t time.Time) error  { w.read = t; return nil }
+func (w *limitedWriter) SetWriteDeadline(t time.Time) error { w.write = t; return nil }
+
+// TestLeaveBoundsWhatTheServerStillDoes makes sure that neither a body that nobody wants nor an answer that nobody takes
+// keeps net/http for long, and that a stream that is over keeps no timer.
+func TestLeaveBoundsWhatTheServerStillDoes(t *testing.T) {
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, tc := range map[string]struct {
+		ctx         context.Context
+		body        io.Reader
+		read, write time.Duration
+	}{
+		"all was read":       {t.Context(), http.NoBody, 0, answerTimeout},
+		"a body is left":     {t.Context(), bytes.NewReader([]byte("x")), unreadGrace, answerTimeout},
+		"the client is gone": {gone, http.NoBody, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := &limitedWriter{}
+				newNetHTTP(w, httptest.NewRequestWithContext(tc.ctx, http.MethodPost, "/", tc.body)).leave()
+				for _, c := range []struct {
+					name string
+					got  time.Time
+					want time.Duration
+				}{{"read", w.read, tc.read}, {"write", w.write, tc.write}} {
+					if c.want == 0 != c.got.IsZero() || c.want > 0 && time.Until(c.got) != c.want {
+						t.Errorf("%s: got %v, want %v", c.name, time.Until(c.got), c.want)
+					}
+				}
+			})
+		})
+	}
+}
