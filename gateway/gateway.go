@@ -238,7 +238,7 @@ func (g *Gateway) setReady(ready bool) {
 
 // front returns the front ends over tables.
 func (g *Gateway) front(tables frontend.Tables) *frontend.Front {
-	return &frontend.Front{Tables: tables, Done: func(x frontend.Exchange, rec *frontend.Record) {
+	return &frontend.Front{Tables: tables, Retire: retire, Done: func(x frontend.Exchange, rec *frontend.Record) {
 		g.metrics.Observe(rec)
 		if !g.running.Load().cfg.GetAccessLog().GetDisabled() {
 			telemetry.LogAccess(x.Context(), g.options.accessLog, x, rec)

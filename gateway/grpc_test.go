@@ -169,7 +169,7 @@ func TestMetadataReachesBackend(t *testing.T) {
 	md := <-got
 	for name, want := range map[string][]string{
 		"x-text": {"a", "b"}, "x-raw-bin": {"\x00\x01"},
-		"authorization": nil, "cookie": nil, "cardea-subject": nil, "cardea-subject-bin": nil, "x-forwarded-for": nil,
+		"authorization": nil, "cookie": nil, "cardea-subject": nil, "cardea-subject-bin": nil, "x-forwarded-for": {"127.0.0.1"},
 	} {
 		if diff := cmp.Diff(want, md[name]); diff != "" {
 			t.Errorf("%s: %s", name, diff)

@@ -290,8 +290,8 @@ func (g *Gateway) adminHandler() http.Handler {
 		Ready:   g.ready.Load,
 		Metrics: g.metrics.Handler(),
 		API: &frontend.Front{
-			Tables: adminFace{g},
-			Done:   func(frontend.Exchange, *frontend.Record) {}, // Probes are no traffic.
+			Tables: adminFace{g}, Retire: retire,
+			Done: func(frontend.Exchange, *frontend.Record) {}, // Probes are no traffic.
 		},
 	})
 }

@@ -313,7 +313,7 @@ func TestMetadataOverREST(t *testing.T) {
 	md := <-o.header
 	for name, want := range map[string][]string{
 		"x-tenant": {"t"}, "x-raw-bin": {"\x00\x01"},
-		"authorization": nil, "cookie": nil, "cardea-subject": nil, "x-forwarded-for": nil, "x-hop": nil, "grpcgateway-authorization": nil,
+		"authorization": nil, "cookie": nil, "cardea-subject": nil, "x-forwarded-for": {"127.0.0.1"}, "x-hop": nil, "grpcgateway-authorization": nil,
 	} {
 		if diff := cmp.Diff(want, md[name]); diff != "" {
 			t.Errorf("%s: %s", name, diff)

@@ -46,11 +46,20 @@ func (c *compiler) tableFor(policies *schema.Policies, listener, host string) *t
 }
 
 func (c *compiler) newTable() *frontend.Table {
+	limits, timeouts := c.cfg.GetLimits(), c.cfg.GetTimeouts()
 	return &frontend.Table{
 		Owner:   c.out,
 		Methods: map[string]*frontend.Plan{}, Services: map[string]*frontend.Plan{},
 		Types: c.set, Mount: frontend.NewMount(c.set),
-		MaxMessageBytes: int(c.cfg.GetLimits().GetMaxMessageBytes()),
+		Limits: frontend.Limits{
+			MaxMessageBytes: int(limits.GetMaxMessageBytes()), MaxBodyBytes: int(limits.GetMaxBodyBytes()),
+			MaxHeaders: int(limits.GetMaxHeaders()), MaxURLBytes: int(limits.GetMaxUrlBytes()),
+		},
+		Timeouts: frontend.Timeouts{
+			RequestBody: timeouts.GetRequestBody().AsDuration(), Call: timeouts.GetCall().AsDuration(),
+			MaxCall: timeouts.GetMaxCall().AsDuration(), StreamIdle: timeouts.GetStreamIdle().AsDuration(),
+		},
+		TrustedProxies: frontend.Networks(c.cfg.GetTrustedProxies()),
 	}
 }
 

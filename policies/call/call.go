@@ -45,6 +45,7 @@ type Call struct {
 	principal *Principal
 	message   *Message
 	upstream  Upstream
+	reception *Reception
 	running   sync.WaitGroup
 }
 
@@ -54,6 +55,8 @@ type Upstream struct {
 	Instance string
 	// Answered is true once the backend ended the call by itself: its trailers arrived.
 	Answered bool
+	// Err is the error with which the backend ended the call, as it said it; nil where it succeeded or did not answer.
+	Err error
 }
 
 // New returns the call of one method. A nil header is an empty one.

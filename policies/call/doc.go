@@ -18,6 +18,7 @@
 // a field. Package calltest runs a policy against a call made up by a test.
 //
 //   - call.go: Call and what is known of its method
+//   - reception.go: where the request came from
 //   - principal.go: who is calling
 //   - message.go: raw messages and their ownership
 //   - refuse.go: refusals, and the errors of the gateway told from those of a backend

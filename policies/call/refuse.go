@@ -7,7 +7,8 @@ import (
 	"google.golang.org/protobuf/protoadapt"
 )
 
-// Domain is the ErrorInfo domain of every refusal of the gateway. A backend's errors carry a domain of their own.
+// Domain is the ErrorInfo domain of every refusal of the gateway. It is no proof: a backend can write it, too. Clients tell
+// refusals by the header cardea-origin, which no backend can set.
 const Domain = "cardea"
 
 // Refuse returns the status with which the gateway refuses a call: the code, a message for people, an ErrorInfo with

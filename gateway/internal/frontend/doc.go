@@ -7,9 +7,11 @@
 //
 //   - exchange.go: one HTTP request and its answer, as front ends see them; nethttp.go implements it on net/http
 //   - table.go: what front ends look calls up in; front.go: which front end an exchange belongs to
+//   - reception.go, forwarded.go, path.go: who sends a request, as far as trusted proxies tell; what is refused for its form
 //   - grpc.go, frame.go: gRPC over HTTP/2; its 5-byte framing and compression
 //   - rest.go: REST with JSON; mount.go, handler.go, marshal.go: the generated handlers and their way into the chain
 //   - stream.go: what all streams share: context, response metadata
-//   - metadata.go, timeout.go: headers to metadata and back; deadlines
-//   - status.go: the only place that maps codes, and that writes errors
+//   - metadata.go: headers to metadata and back
+//   - life.go, timeout.go: how long a call may last; the headers by which clients say so
+//   - status.go: the only place that maps codes; problem.go: errors as HTTP clients read them
 package frontend

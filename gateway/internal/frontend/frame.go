@@ -200,7 +200,10 @@ const reasonTooLarge = "MESSAGE_TOO_LARGE"
 
 // readError says why a request's body could not be read.
 func readError(err error) error {
-	if errors.Is(err, io.ErrUnexpectedEOF) {
+	switch {
+	case errors.Is(err, errBodyTimeout):
+		return errBodyTimeout
+	case errors.Is(err, io.ErrUnexpectedEOF):
 		return call.Refuse(codes.Internal, "MALFORMED_FRAME", "the request's body ended inside a message")
 	}
 	return status.Error(codes.Canceled, "the client canceled the call")

@@ -1,11 +1,11 @@
 package frontend
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"github.com/cardea-gateway/cardea/policies/call"
 )
@@ -24,11 +24,37 @@ type Record struct {
 	Code codes.Code
 	// Err is the error it ended with, in full: for the log, not for clients.
 	Err error
+	// Origin is whose error that is; empty where there is none.
+	Origin Origin
+	// Reception is what was known before the method.
+	Reception call.Reception
 }
 
-// finish records how a call ended.
+// Origin is whose error an error is.
+type Origin string
+
+// The origins of errors.
+const (
+	// OriginGateway marks refusals of the gateway, and failures on its way to a backend.
+	OriginGateway Origin = "gateway"
+	// OriginBackend marks what a backend said.
+	OriginBackend Origin = "backend"
+)
+
+// finish records how a call ended. Whether the error is the backend's follows from what the proxy has noted, not from what
+// the error says of itself: a backend can say anything.
 func (r *Record) finish(err error) {
-	r.Code, r.Err = status.Code(statusOf(err).Err()), err
+	r.Code, r.Err, r.Origin = statusOf(err).Code(), err, ""
+	if err == nil {
+		return
+	}
+	r.Origin = OriginGateway
+	if r.Call == nil {
+		return
+	}
+	if said := r.Call.Upstream().Err; said != nil && errors.Is(err, said) { // Statuses are equal by their content, too.
+		r.Origin = OriginBackend
+	}
 }
 
 // Front serves exchanges. It is safe for concurrent use.
@@ -37,6 +63,9 @@ type Front struct {
 	Tables Tables
 	// Done is told of each exchange after it was served. It must not keep the exchange.
 	Done func(Exchange, *Record)
+	// Retire tells whether the connection of an exchange should end once what is under way on it is done. It is asked at the
+	// start of each exchange, by many at a time. Nil never retires one.
+	Retire func(Exchange) bool
 }
 
 // Tables hands out tables. It is safe for concurrent use.
@@ -51,6 +80,7 @@ type Tables interface {
 func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := newNetHTTP(w, r)
 	f.Serve(x)
+	x.leave()
 	if x.aborted {
 		panic(http.ErrAbortHandler) //nolint:forbidigo // The way to say so to net/http, which logs nothing.
 	}
@@ -62,6 +92,11 @@ func (f *Front) Serve(x Exchange) {
 	defer func() { f.Done(x, rec) }()
 	t := f.Tables.Enter(x.Authority())
 	defer f.Tables.Leave(t)
+	t.receive(x, &rec.Reception)
+	x.AddHeader("X-Request-Id", rec.Reception.RequestID)
+	if f.Retire != nil && f.Retire(x) {
+		x.AddHeader("Connection", "close") // Over HTTP/2 net/http makes a GOAWAY of it.
+	}
 	if isGRPC(x.Header().Get("content-type")) {
 		rec.Protocol = "grpc"
 		serveGRPC(x, t, rec)
@@ -72,7 +107,7 @@ func (f *Front) Serve(x Exchange) {
 }
 
 // refuseHTTP ends an exchange that became no call.
-func refuseHTTP(x Exchange, t *Table, rec *Record, httpStatus int, err error) {
+func refuseHTTP(x Exchange, t *Table, rec *Record, err error) {
 	rec.finish(err)
-	writeStatus(x, statusOf(err), httpStatus, t.Types)
+	writeError(x, err, rec, t.Types)
 }

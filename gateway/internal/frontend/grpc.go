@@ -35,29 +35,32 @@ func isProto(contentType string) bool {
 func serveGRPC(x Exchange, t *Table, rec *Record) {
 	switch contentType := x.Header().Get("content-type"); {
 	case x.Major() < 2:
-		refuseHTTP(x, t, rec, http.StatusBadRequest, call.Refuse(codes.InvalidArgument, "HTTP2_REQUIRED",
+		refuseHTTP(x, t, rec, refuseAs(http.StatusBadRequest, "HTTP2_REQUIRED",
 			"gRPC needs HTTP/2, and this request came over HTTP/1.1"))
 	case x.Method() != http.MethodPost:
 		x.AddHeader("Allow", http.MethodPost)
-		refuseHTTP(x, t, rec, http.StatusMethodNotAllowed, call.Refuse(codes.Unimplemented, "METHOD_NOT_ALLOWED",
-			"gRPC calls are POST requests"))
+		refuseHTTP(x, t, rec, refuseAs(http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED", "gRPC calls are POST requests"))
 	case !isProto(contentType):
-		refuseHTTP(x, t, rec, http.StatusUnsupportedMediaType, call.Refuse(codes.InvalidArgument, "UNSUPPORTED_MEDIA_TYPE",
+		refuseHTTP(x, t, rec, refuseAs(http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE",
 			"gRPC messages must be protobuf: application/grpc or application/grpc+proto"))
 	default:
 		s := &grpcStream{x: x, contentType: contentType}
 		err := s.serve(t, rec)
 		rec.finish(err)
-		s.finish(statusOf(err))
+		s.finish(statusOf(err), rec.Origin)
 	}
 }
 
 // serve runs the call and returns how it ended.
 func (s *grpcStream) serve(t *Table, rec *Record) error {
+	if err := t.admit(s.x); err != nil {
+		return err
+	}
 	header := s.x.Header()
-	plan := t.plan(s.x.Path())
+	plan := t.plan(s.x.Target())
 	if plan == nil {
-		return call.Refuse(codes.Unimplemented, "METHOD_UNKNOWN", "no backend of this gateway serves the method "+s.x.Path())
+		return call.Refuse(codes.Unimplemented, "METHOD_UNKNOWN",
+			fmt.Sprintf("no backend of this gateway serves the method %q", s.x.Target()))
 	}
 	rec.Method = plan.Method
 	encoding := header.Get("grpc-encoding")
@@ -66,32 +69,22 @@ func (s *grpcStream) serve(t *Table, rec *Record) error {
 		return call.Refuse(codes.Unimplemented, "UNSUPPORTED_COMPRESSION",
 			fmt.Sprintf("messages compressed with %q can't be read: use gzip or none", encoding))
 	}
-	ctx, cancel, err := plan.begin(s.x)
+	l, err := t.begin(s.x, plan, false)
 	if err != nil {
 		return err
 	}
 	c := call.New(named(plan.Method, s.x.Path()), header)
-	rec.Call = c
+	c.SetReception(&rec.Reception)
+	rec.Call, s.life = c, l
 	s.flush, s.single = plan.Method.ServerStreams, !plan.Method.ClientStreams
-	s.frames = frames{body: s.x.Body(), gzip: s.gzip, limit: t.MaxMessageBytes}
-	w := newWaker(ctx, s.x)
-	err = plan.run(ctx, s.x, c, func(ctx context.Context) grpc.ServerStream {
+	s.frames = frames{body: s.x.Body(), gzip: s.gzip, limit: t.Limits.MaxMessageBytes}
+	err = plan.run(l.ctx, s.x, c, func(ctx context.Context) grpc.ServerStream {
 		s.ctx = ctx
 		return s
 	})
-	err = reasonFor(ctx, err)
-	conclude(c, w, cancel)
+	err = l.reason(err)
+	l.conclude(c)
 	return err
-}
-
-// conclude ends what still works for a call whose chain has returned.
-func conclude(c *call.Call, w *waker, cancel context.CancelFunc) {
-	if !c.Method().ClientStreams { // No pump waits for the client's next message.
-		w.stop()
-	}
-	cancel()
-	c.Wait()
-	w.stop()
 }
 
 // named returns the facts of the method that is called, where the plan is that of a service whose contract is not known.
@@ -110,6 +103,7 @@ type grpcStream struct {
 	answerMetadata
 	x           Exchange
 	ctx         context.Context
+	life        *life
 	contentType string
 	frames      frames
 	gzip        bool // A client that compresses gets compressed answers.
@@ -123,14 +117,18 @@ func (s *grpcStream) Context() context.Context { return s.ctx }
 
 // RecvMsg reads the next message into m, a *call.Message.
 func (s *grpcStream) RecvMsg(m any) error {
-	receive := s.frames.next
 	if s.single {
-		receive = s.frames.only
+		data, err := s.frames.only()
+		if err != nil {
+			return s.life.unsent(err)
+		}
+		return fill(m, data)
 	}
-	data, err := receive()
+	data, err := s.frames.next()
 	if err != nil {
 		return err
 	}
+	s.life.moved()
 	return fill(m, data)
 }
 
@@ -145,6 +143,7 @@ func (s *grpcStream) SendMsg(m any) error {
 	if err := writeFrame(s.x, msg.Buffers(), s.gzip); err != nil {
 		return status.Error(codes.Canceled, "the client went away")
 	}
+	s.life.moved()
 	if s.flush {
 		return s.sendOn()
 	}
@@ -185,7 +184,7 @@ func (s *grpcStream) addHeader(md metadata.MD) {
 }
 
 // finish ends the call: with trailers, or with a header alone if nothing was sent before ("Trailers-Only").
-func (s *grpcStream) finish(st *status.Status) {
+func (s *grpcStream) finish(st *status.Status, origin Origin) {
 	add := s.x.AddTrailer
 	header, alone := s.take()
 	if alone {
@@ -198,6 +197,9 @@ func (s *grpcStream) finish(st *status.Status) {
 	}
 	if details := grpcDetails(st); details != nil {
 		add("Grpc-Status-Details-Bin", base64.RawStdEncoding.EncodeToString(details))
+	}
+	if origin == OriginGateway {
+		add(originHeader, string(origin))
 	}
 	_, trailer := s.snapshot()
 	eachOutgoing(trailer, add)

@@ -179,6 +179,7 @@ func (s *restStream) RecvMsg(m any) error {
 	if err != nil {
 		return err
 	}
+	s.rc.life.moved()
 	s.last = request == nil || !s.rc.binding.Plan.Method.ClientStreams
 	if request == nil {
 		return io.EOF
@@ -196,7 +197,7 @@ func (s *restStream) SendMsg(m any) error {
 	}
 	if s.answer != nil {
 		msg.Free()
-		return status.Error(codes.Internal, "the backend sent more than one answer to a unary call")
+		return badAnswer("the backend sent more than one answer to a unary call")
 	}
 	s.answer = call.NewMessage(msg.Take())
 	return nil
@@ -214,6 +215,7 @@ func (s *restStream) stream(answer *call.Message) error {
 	if err := s.handler.encode(answer); err != nil {
 		return err
 	}
+	s.rc.life.moved()
 	if s.handler.returned || s.rc.x.Method() == http.MethodHead { // The client has gone, or wants no more than the header.
 		return errOver
 	}
@@ -223,7 +225,7 @@ func (s *restStream) stream(answer *call.Message) error {
 // finish writes the answer of a method without server streaming.
 func (s *restStream) finish() error {
 	if s.answer == nil {
-		return status.Error(codes.Internal, "the backend sent no answer to a unary call")
+		return badAnswer("the backend sent no answer to a unary call")
 	}
 	s.handler.header, s.handler.trailer = s.snapshot()
 	return s.handler.encode(s.answer)
@@ -257,9 +259,13 @@ func decode(m *call.Message, into any) error {
 		return status.Errorf(codes.Internal, "%T is no protobuf message", into)
 	}
 	if err := proto.Unmarshal(m.Bytes(), message); err != nil {
-		return status.Error(codes.Internal, "the backend's answer is not a valid "+string(message.ProtoReflect().Descriptor().FullName()))
+		return badAnswer("the backend's answer is not a valid " + string(message.ProtoReflect().Descriptor().FullName()))
 	}
 	return nil
+}
+
+func badAnswer(message string) error {
+	return call.Refuse(codes.Internal, "BACKEND_PROTOCOL_ERROR", message)
 }
 
 // textMetadata is metadata as REST clients get it: filtered, binary values in base64.

@@ -21,14 +21,16 @@ var perConnection = map[string]bool{
 }
 
 // private headers stay between the client and the gateway, besides those per connection. Credentials are meant for the
-// gateway alone; what says who the client is, where a request came from or where it meant to go is believed only once a
-// proxy in front is known to be trusted; the rest describes the body, which changes on the way.
+// gateway alone; what says who the client is, where a request came from or where it meant to go is believed only of
+// trusted proxies, and handed on in the gateway's own words; the rest describes the body, which changes on the way.
 var private = map[string]bool{
 	"authorization": true, "proxy-authorization": true, "proxy-authenticate": true, "cookie": true, "x-api-key": true,
 
 	"forwarded": true, "x-real-ip": true, "x-client-ip": true, "x-cluster-client-ip": true, "true-client-ip": true,
 	"cf-connecting-ip": true, "fastly-client-ip": true, "x-original-url": true, "x-rewrite-url": true, "x-original-host": true,
 	"x-ssl-client-cert": true, "x-client-cert": true, "ssl-client-cert": true,
+
+	"x-request-id": true, "x-server-timeout": true, // Backends get the gateway's own.
 
 	"accept": true, "accept-encoding": true, "content-encoding": true, "content-type": true, "user-agent": true,
 }
@@ -39,9 +41,30 @@ var privatePrefixes = []string{"x-forwarded-", "x-envoy-", "cardea-"}
 // allowedGRPC are the names under the reserved prefix "grpc-" that are ordinary metadata all the same.
 var allowedGRPC = map[string]bool{"grpc-trace-bin": true, "grpc-tags-bin": true, "grpc-previous-rpc-attempts": true}
 
-// Incoming returns the metadata that a request's headers amount to for a backend. Malformed base64 in a -bin header is
-// an error; names and values that gRPC can't carry are left out.
-func Incoming(header call.Header) (metadata.MD, error) {
+// Incoming returns the metadata that a backend gets with a call: what the request's headers amount to, and what the gateway
+// knows of the client. Malformed base64 in a -bin header is an error; names and values that gRPC can't carry are left out.
+func Incoming(c *call.Call) (metadata.MD, error) {
+	md, err := incoming(c.Header())
+	if err != nil {
+		return nil, err
+	}
+	addReception(md, c.Reception())
+	return md, nil
+}
+
+// receptionNames are the names under which backends learn what the gateway knows of the client. Nobody else can write them.
+var receptionNames = [...]string{"x-request-id", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"}
+
+func addReception(md metadata.MD, r *call.Reception) {
+	values := []string{r.RequestID, r.ForwardedFor, r.Scheme, r.Host}
+	for i, name := range receptionNames {
+		if values[i] != "" && printable(values[i]) {
+			md[name] = values[i : i+1 : i+1]
+		}
+	}
+}
+
+func incoming(header call.Header) (metadata.MD, error) {
 	md := metadata.MD{}
 	var failure error
 	dropped := connectionHeaders(header)
@@ -55,8 +78,9 @@ func Incoming(header call.Header) (metadata.MD, error) {
 	return md, failure
 }
 
-// received returns the metadata that a grpc server would show its interceptors: all that the client sent.
-func received(x Exchange) (metadata.MD, error) {
+// received returns the metadata that a grpc server would show its interceptors: all that the client sent, but for what the
+// gateway knows better.
+func received(x Exchange, r *call.Reception) (metadata.MD, error) {
 	md := metadata.MD{}
 	if authority := x.Authority(); authority != "" {
 		md[":authority"] = []string{authority}
@@ -68,6 +92,11 @@ func received(x Exchange) (metadata.MD, error) {
 		}
 		return failure == nil
 	})
+	delete(md, "forwarded")
+	for _, name := range receptionNames {
+		delete(md, name)
+	}
+	addReception(md, r)
 	return md, failure
 }
 

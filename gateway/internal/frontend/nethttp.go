@@ -2,9 +2,12 @@ package frontend
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
+	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -21,8 +24,12 @@ type netHTTP struct {
 	r       *http.Request
 	control *http.ResponseController
 	body    countingBody
+	remote  netip.AddrPort
+	target  string
+	path    string
 	status  int
 	written int64
+	limited bool // The client must take the answer in time.
 	aborted bool
 }
 
@@ -31,25 +38,53 @@ var _ Exchange = (*netHTTP)(nil)
 func newNetHTTP(w http.ResponseWriter, r *http.Request) *netHTTP {
 	x := &netHTTP{w: w, r: r, control: http.NewResponseController(w), body: countingBody{ReadCloser: r.Body}}
 	x.body.ended.Store(r.Body == http.NoBody)
+	x.target = targetOf(r)
+	x.path, _, _ = strings.Cut(x.target, "?")
+	if remote, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		x.remote = netip.AddrPortFrom(remote.Addr().Unmap().WithZone(""), remote.Port())
+	}
 	return x
+}
+
+// targetOf reads the request line rather than the URL, which net/http has decoded already. Over HTTP/1.1 a target may be
+// absolute, as for a proxy (RFC 9112, section 3.2.2): its scheme and authority are cut off. Over HTTP/2 it may not.
+func targetOf(r *http.Request) string {
+	target := r.RequestURI
+	if r.ProtoMajor >= 2 || strings.HasPrefix(target, "/") {
+		return target
+	}
+	_, rest, ok := strings.Cut(target, "://")
+	if !ok {
+		return target
+	}
+	i := strings.IndexAny(rest, "/?")
+	switch {
+	case i < 0:
+		return "/"
+	case rest[i] == '?':
+		return "/" + rest[i:]
+	}
+	return rest[i:]
 }
 
 func (x *netHTTP) Context() context.Context { return x.r.Context() }
 func (x *netHTTP) Method() string           { return x.r.Method }
+func (x *netHTTP) Target() string           { return x.target }
+func (x *netHTTP) Path() string             { return x.path }
 func (x *netHTTP) Query() string            { return x.r.URL.RawQuery }
 func (x *netHTTP) Authority() string        { return x.r.Host }
 func (x *netHTTP) Major() int               { return x.r.ProtoMajor }
 func (x *netHTTP) Header() call.Header      { return requestHeader(x.r.Header) }
 func (x *netHTTP) Body() io.ReadCloser      { return &x.body }
+func (x *netHTTP) Remote() netip.AddrPort   { return x.remote }
+func (x *netHTTP) Secure() bool             { return x.r.TLS != nil }
 
-// Path reads the request line rather than the URL, which net/http has decoded already.
-func (x *netHTTP) Path() string {
-	target := x.r.RequestURI
-	if !strings.HasPrefix(target, "/") { // Absolute form, or the asterisk of OPTIONS.
-		return x.r.URL.EscapedPath()
+func (x *netHTTP) HeaderFields() int {
+	n := 0
+	for _, values := range x.r.Header {
+		n += len(values)
 	}
-	path, _, _ := strings.Cut(target, "?")
-	return path
+	return n
 }
 
 func (x *netHTTP) Peer() *peer.Peer {
@@ -78,13 +113,43 @@ func (x *netHTTP) Start(status int) {
 
 func (x *netHTTP) Write(p []byte) (int, error) {
 	x.Start(http.StatusOK)
-	n, err := x.w.Write(p)
+	n, err := x.w.Write(p) //nolint:gosec // Front ends write JSON and gRPC, never HTML; errors carry nosniff.
 	x.written += int64(n)
 	return n, err
 }
 
+// leave bounds what net/http does once the exchange was served: it waits for the rest of a body that nobody has read, and
+// for a client to take what is buffered of the answer.
+func (x *netHTTP) leave() {
+	if x.r.ProtoMajor < 2 && !x.body.ended.Load() && !x.body.broken.Load() {
+		_ = x.control.SetReadDeadline(time.Now().Add(unreadGrace))
+	}
+	if !x.limited && !x.aborted && x.r.Context().Err() == nil { // A stream that is over would keep its timer.
+		x.LimitWrite(answerTimeout)
+	}
+}
+
 func (x *netHTTP) Flush() error { return x.control.Flush() }
 func (x *netHTTP) Abort()       { x.aborted = true }
+
+// LimitRead is lifted at the end of the body: over HTTP/1.1 the connection must go on.
+func (x *netHTTP) LimitRead(d time.Duration) {
+	if !x.body.ended.Load() {
+		x.body.lift, x.body.until = x.lift, time.Now().Add(d)
+		_ = x.control.SetReadDeadline(x.body.until)
+	}
+}
+
+func (x *netHTTP) lift() {
+	if x.r.ProtoMajor < 2 {
+		_ = x.control.SetReadDeadline(time.Time{})
+	}
+}
+
+func (x *netHTTP) LimitWrite(d time.Duration) {
+	x.limited = true
+	_ = x.control.SetWriteDeadline(time.Now().Add(d))
+}
 
 // past is a time that is over.
 var past = time.Unix(1, 0)
@@ -106,19 +171,31 @@ func (x *netHTTP) AddTrailer(name, value string) { x.w.Header().Add(http.Trailer
 func (x *netHTTP) Status() int                   { return x.status }
 func (x *netHTTP) Bytes() (read, written int64)  { return x.body.read.Load(), x.written }
 
-// countingBody counts what is read of a body, and notes its end; both are atomic because a pump may read beside the server.
+// countingBody counts what is read of a body, and notes its end; that is atomic because a pump may read beside the server.
 type countingBody struct {
 	io.ReadCloser
 
-	read  atomic.Int64
-	ended atomic.Bool
+	read   atomic.Int64
+	ended  atomic.Bool
+	broken atomic.Bool // There is no more to wait for.
+	until  time.Time   // It must end by then.
+	lift   func()      // Lifts that limit; nil without one.
 }
 
 func (b *countingBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.read.Add(int64(n))
-	if err != nil {
-		b.ended.Store(true)
+	if err == nil {
+		return n, nil
+	}
+	b.ended.Store(errors.Is(err, io.EOF))
+	b.broken.Store(!errors.Is(err, io.EOF))
+	switch {
+	case b.lift == nil:
+	case errors.Is(err, os.ErrDeadlineExceeded) && !time.Now().Before(b.until): // Rather than by an interruption.
+		return n, errBodyTimeout
+	case errors.Is(err, io.EOF):
+		b.lift()
 	}
 	return n, err
 }

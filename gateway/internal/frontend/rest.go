@@ -19,18 +19,6 @@ import (
 	"github.com/cardea-gateway/cardea/policies/call"
 )
 
-// httpRefusal is a refusal with an HTTP status that does not follow from its code.
-type httpRefusal struct {
-	error
-	status int
-}
-
-func (r httpRefusal) Unwrap() error { return r.error }
-
-func refuseAs(httpStatus int, code codes.Code, reason, message string) error {
-	return httpRefusal{call.Refuse(code, reason, message), httpStatus}
-}
-
 // serveREST serves a call over REST with JSON.
 func serveREST(x Exchange, t *Table, rec *Record) {
 	rc := &restCall{x: x, table: t, rec: rec}
@@ -45,6 +33,7 @@ type restCall struct {
 	binding  *Binding
 	captures route.Captures
 	body     limitedBody
+	life     *life       // Nil before there is a call.
 	stream   *restStream // Nil before the chain runs.
 	failed   error       // Why the generated handler gave up.
 	over     bool        // The generated handler may write no more.
@@ -52,6 +41,9 @@ type restCall struct {
 
 // serve finds the binding, checks what can be checked without the body, and runs the chain.
 func (rc *restCall) serve() error {
+	if err := rc.table.admit(rc.x); err != nil {
+		return err
+	}
 	if err := rc.match(); err != nil {
 		return err
 	}
@@ -60,27 +52,28 @@ func (rc *restCall) serve() error {
 	if err := rc.check(); err != nil {
 		return err
 	}
-	ctx, cancel, err := plan.begin(rc.x)
+	l, err := rc.table.begin(rc.x, plan, true)
 	if err != nil {
 		return err
 	}
-	w := newWaker(ctx, rc.x)
 	c := call.New(plan.Method, rc.x.Header())
-	rc.rec.Call = c
-	rc.body = limitedBody{ReadCloser: rc.x.Body(), left: rc.table.MaxMessageBytes}
+	c.SetReception(&rc.rec.Reception)
+	rc.rec.Call, rc.life = c, l
+	rc.body = limitedBody{ReadCloser: rc.x.Body(), left: rc.table.Limits.MaxBodyBytes}
 	rc.stream = &restStream{rc: rc}
 	defer rc.stream.free()
-	err = plan.run(ctx, rc.x, c, func(ctx context.Context) grpc.ServerStream {
+	err = plan.run(l.ctx, rc.x, c, func(ctx context.Context) grpc.ServerStream {
 		rc.stream.ctx, rc.stream.handler = ctx, newHandler(rc)
 		return rc.stream
 	})
-	err = reasonFor(ctx, err)
-	conclude(c, w, cancel)
+	err = l.reason(err)
+	l.conclude(c)
 	if rc.stream.handler == nil { // The call was refused before there was a stream.
 		return err
 	}
 	defer rc.stopHandler()
 	if err == nil && !plan.Method.ServerStreams {
+		rc.x.LimitWrite(answerTimeout)
 		err = protect(rc.stream.finish)
 	}
 	return err
@@ -112,6 +105,9 @@ func (rc *restCall) check() error {
 // match finds the binding of a path, or says why there is none. HEAD is GET without the body (RFC 9110, section 9.3.2).
 func (rc *restCall) match() error {
 	routes, method, path := rc.table.Routes, rc.x.Method(), rc.x.Path()
+	if !strings.HasPrefix(path, "/") || !isPlain(path) {
+		return malformedPath()
+	}
 	if routes == nil {
 		return notFound(path)
 	}
@@ -132,12 +128,13 @@ func (rc *restCall) match() error {
 	}
 	allow := strings.Join(allowed, ", ")
 	rc.x.AddHeader("Allow", allow)
-	return refuseAs(http.StatusMethodNotAllowed, codes.Unimplemented, "METHOD_NOT_ALLOWED",
+	return refuseAs(http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED",
 		fmt.Sprintf("%s is not allowed here; allowed: %s", method, allow))
 }
 
 func malformedPath() error {
-	return call.Refuse(codes.InvalidArgument, "MALFORMED_PATH", "the path is not percent-encoded UTF-8")
+	return call.Refuse(codes.InvalidArgument, "MALFORMED_PATH",
+		"the path must start with a slash, be percent-encoded UTF-8, and hold neither control characters nor a segment . or ..")
 }
 
 func notFound(path string) error {
@@ -151,7 +148,7 @@ func (rc *restCall) checkBody() error {
 	}
 	header := rc.x.Header()
 	if encoding := header.Get("content-encoding"); encoding != "" && encoding != "identity" {
-		return refuseAs(http.StatusUnsupportedMediaType, codes.InvalidArgument, "UNSUPPORTED_MEDIA_TYPE",
+		return refuseAs(http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE",
 			fmt.Sprintf("a body with content-encoding %q can't be read: send it uncompressed", encoding))
 	}
 	contentType := header.Get("content-type")
@@ -161,7 +158,7 @@ func (rc *restCall) checkBody() error {
 	if media, params, err := mime.ParseMediaType(contentType); err == nil && media == "application/json" && isUTF8(params["charset"]) {
 		return nil
 	}
-	return refuseAs(http.StatusUnsupportedMediaType, codes.InvalidArgument, "UNSUPPORTED_MEDIA_TYPE",
+	return refuseAs(http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE",
 		fmt.Sprintf("a body of type %q can't be read: send JSON with the header content-type: application/json", contentType))
 }
 
@@ -218,8 +215,11 @@ func isField(message protoreflect.MessageDescriptor, path string) bool {
 
 // failure returns why the generated handler made no call.
 func (rc *restCall) failure() error {
-	if over := rc.stream.ctx.Err(); over != nil { // The handler reports it as some error of reading.
-		return statusOf(over).Err()
+	if rc.body.late { // The handler reports it as some error of reading.
+		return errBodyTimeout
+	}
+	if over := rc.life.ctx.Err(); over != nil { // The same.
+		return rc.life.unsent(over)
 	}
 	if rc.failed != nil {
 		return rc.failed
@@ -230,8 +230,8 @@ func (rc *restCall) failure() error {
 // end ends the exchange, whatever became of the call.
 func (rc *restCall) end(err error) {
 	if rc.body.exceeded && rc.x.Status() == 0 { // The handler reports it as some error of reading.
-		err = refuseAs(http.StatusRequestEntityTooLarge, codes.ResourceExhausted, reasonTooLarge,
-			fmt.Sprintf("the body is larger than the limit of %d bytes", rc.table.MaxMessageBytes))
+		err = refuseAs(http.StatusRequestEntityTooLarge, reasonTooLarge,
+			fmt.Sprintf("the body is larger than the limit of %d bytes", rc.table.Limits.MaxBodyBytes))
 	}
 	if rc.x.Status() != 0 && rc.x.Method() == http.MethodHead { // All that was asked for was sent.
 		err = nil
@@ -254,9 +254,7 @@ func (rc *restCall) refuse(err error) {
 		header, _ := rc.stream.snapshot()
 		eachOutgoing(header, rc.x.AddHeader)
 	}
-	var refusal httpRefusal
-	errors.As(err, &refusal)
-	writeStatus(rc.x, statusOf(err), refusal.status, rc.table.Types)
+	writeError(rc.x, err, rc.rec, rc.table.Types)
 }
 
 // lastLine ends a stream of messages with its status, without which a reader can't tell the end from a broken connection.
@@ -267,6 +265,9 @@ func (rc *restCall) lastLine(err error) {
 		rc.x.AddHeader("Content-Type", contentTypeNDJSON)
 	}
 	_, _ = rc.x.Write(append(statusLine(statusOf(err).Proto(), rc.table.Types), '\n')) // A client that has gone away can't be told.
+	if rc.rec.Origin == OriginGateway && rc.x.Header().Get("te") != "" {
+		rc.x.AddTrailer(originHeader, string(OriginGateway))
+	}
 }
 
 // limitedBody reads up to a limit; whatever comes after it is an error.
@@ -274,6 +275,7 @@ type limitedBody struct {
 	io.ReadCloser
 	left     int
 	exceeded bool
+	late     bool // It did not end in time.
 }
 
 var errBodyTooLarge = errors.New("the body is too large")
@@ -288,5 +290,6 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 		return b.left, errBodyTooLarge
 	}
 	b.left -= n
+	b.late = errors.Is(err, errBodyTimeout)
 	return n, err
 }

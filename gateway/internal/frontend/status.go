@@ -2,18 +2,15 @@ package frontend
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
-	"strconv"
 	"strings"
 
-	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/cardea-gateway/cardea/policies/call"
 )
 
 // statusClientClosed is the status that logs show for a client that went away; nobody receives it.
@@ -40,6 +37,30 @@ var httpStatus = map[codes.Code]int{
 	codes.DataLoss:           http.StatusInternalServerError,
 }
 
+// codeOf is how the HTTP statuses of refusals look over gRPC, where the status says more than the code.
+var codeOf = map[int]codes.Code{
+	http.StatusBadRequest:                  codes.InvalidArgument,
+	http.StatusMethodNotAllowed:            codes.Unimplemented,
+	http.StatusRequestTimeout:              codes.DeadlineExceeded,
+	http.StatusRequestEntityTooLarge:       codes.ResourceExhausted,
+	http.StatusRequestURITooLong:           codes.ResourceExhausted,
+	http.StatusUnsupportedMediaType:        codes.InvalidArgument,
+	http.StatusRequestHeaderFieldsTooLarge: codes.ResourceExhausted,
+}
+
+// httpRefusal is a refusal whose HTTP status says more than its code.
+type httpRefusal struct {
+	error
+	status int
+}
+
+func (r httpRefusal) Unwrap() error { return r.error }
+
+// refuseAs returns a refusal with an HTTP status, from which the code follows.
+func refuseAs(httpStatus int, reason, message string) error {
+	return httpRefusal{call.Refuse(codeOf[httpStatus], reason, message), httpStatus}
+}
+
 // HTTPStatus returns the HTTP status of a code; codes that nobody defined look like UNKNOWN.
 func HTTPStatus(code codes.Code) int {
 	if s, ok := httpStatus[code]; ok {
@@ -47,6 +68,20 @@ func HTTPStatus(code codes.Code) int {
 	}
 	return http.StatusInternalServerError
 }
+
+// httpStatusOf returns the HTTP status of an error: its own, or that of its code.
+func httpStatusOf(err error, code codes.Code) int {
+	if refusal := (httpRefusal{}); errors.As(err, &refusal) {
+		return refusal.status
+	}
+	return HTTPStatus(code)
+}
+
+// Refusals that stand for errors which are no status.
+var (
+	errDeadline = call.Refuse(codes.DeadlineExceeded, "DEADLINE_EXCEEDED", "the deadline of the call has passed")
+	errFailure  = call.Refuse(codes.Unknown, "GATEWAY_FAILURE", "the gateway failed to handle the call")
+)
 
 // statusOf makes a status of whatever a chain returned. Errors that are no status never reach the client as they are, nor
 // does what is wrapped around one: their text may hold addresses.
@@ -61,58 +96,9 @@ func statusOf(err error) *status.Status {
 	case errors.Is(err, context.Canceled):
 		return status.New(codes.Canceled, "the client canceled the call")
 	case errors.Is(err, context.DeadlineExceeded):
-		return status.New(codes.DeadlineExceeded, "the deadline of the call has passed")
+		return status.Convert(errDeadline)
 	}
-	return status.New(codes.Unknown, "the gateway failed to handle the call")
-}
-
-// statusJSON is google.rpc.Status as JSON. It always succeeds: details whose type is not known to the gateway appear
-// with their type and their bytes in base64.
-type statusJSON struct {
-	Code    int32             `json:"code"`
-	Message string            `json:"message"`
-	Details []json.RawMessage `json:"details"`
-}
-
-func marshalStatus(st *spb.Status, types Types) []byte {
-	out := statusJSON{Code: st.GetCode(), Message: st.GetMessage(), Details: []json.RawMessage{}}
-	for _, detail := range st.GetDetails() {
-		out.Details = append(out.Details, marshalDetail(detail, types))
-	}
-	text, err := json.Marshal(out)
-	if err != nil { // Only a detail that is no JSON could do that, and protojson writes JSON.
-		return []byte(`{"code":13,"message":"the error can't be shown","details":[]}`)
-	}
-	return text
-}
-
-func marshalDetail(detail *anypb.Any, types Types) json.RawMessage {
-	if text, err := (protojson.MarshalOptions{Resolver: types}).Marshal(detail); err == nil {
-		return text
-	}
-	raw := map[string]any{"@type": detail.GetTypeUrl(), "value": detail.GetValue()} // []byte becomes base64.
-	text, err := json.Marshal(raw)
-	if err != nil {
-		return json.RawMessage("{}")
-	}
-	return text
-}
-
-// writeStatus ends an exchange that speaks HTTP with an error: status and a google.rpc.Status as JSON. httpStatus 0
-// follows from the code.
-func writeStatus(x Exchange, st *status.Status, httpStatus int, types Types) {
-	if httpStatus == 0 {
-		httpStatus = HTTPStatus(st.Code())
-	}
-	body := append(marshalStatus(st.Proto(), types), '\n')
-	x.AddHeader("Content-Type", "application/json")
-	x.AddHeader("Content-Length", strconv.Itoa(len(body)))
-	x.AddHeader("X-Content-Type-Options", "nosniff")
-	if httpStatus == http.StatusUnauthorized {
-		x.AddHeader("WWW-Authenticate", "Bearer") // RFC 9110, section 11.6.1: a 401 must name a scheme.
-	}
-	x.Start(httpStatus)
-	_, _ = x.Write(body) // A client that has gone away can't be told.
+	return status.Convert(errFailure)
 }
 
 // grpcMessage encodes a status message as the header grpc-message carries it: percent-encoded UTF-8.

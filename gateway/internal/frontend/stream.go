@@ -19,9 +19,9 @@ import (
 // run runs a call's chain on a stream, in a context with all that a grpc.StreamServerInterceptor may ask for.
 func (p *Plan) run(ctx context.Context, x Exchange, c *call.Call, bind func(context.Context) grpc.ServerStream) error {
 	return protect(func() error {
-		ctx := call.NewContext(peer.NewContext(ctx, x.Peer()), c)
+		ctx := call.NewContext(peer.NewContext(ctx, peerOf(x, c.Reception())), c)
 		if p.WantsMetadata {
-			md, err := received(x)
+			md, err := received(x, c.Reception())
 			if err != nil {
 				return err
 			}

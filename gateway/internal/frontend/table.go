@@ -2,7 +2,9 @@ package frontend
 
 import (
 	"context"
+	"net/netip"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/reflect/protoregistry"
@@ -61,18 +63,45 @@ type Table struct {
 	Mount *Mount
 	// Types resolves the details of errors, and what Any fields hold.
 	Types Types
-	// MaxMessageBytes bounds a message, and a REST body, after decompression.
-	MaxMessageBytes int
+	// Limits bound what a request may cost.
+	Limits Limits
+	// Timeouts bound how long it may take.
+	Timeouts Timeouts
+	// TrustedProxies are networks of proxies whose word about their clients is believed.
+	TrustedProxies []netip.Prefix
 }
 
-// plan finds the plan of a method by its full name on the wire, "/service/method".
+// Limits bound what a request may cost. 0 is no limit, but for messages and bodies.
+type Limits struct {
+	// MaxMessageBytes bounds a message after decompression.
+	MaxMessageBytes int
+	// MaxBodyBytes bounds the body of a REST request.
+	MaxBodyBytes int
+	// MaxHeaders bounds the number of header fields.
+	MaxHeaders int
+	// MaxURLBytes bounds path and query together.
+	MaxURLBytes int
+}
+
+// Timeouts bound how long a request may take. 0 is no limit.
+type Timeouts struct {
+	// RequestBody is for the one message of a call, or the body of a REST request, to arrive.
+	RequestBody time.Duration
+	// Call is the deadline of calls that don't stream and whose client sets none.
+	Call time.Duration
+	// MaxCall is the longest deadline that a client may set.
+	MaxCall time.Duration
+	// StreamIdle is how long a stream may be without a message in either direction.
+	StreamIdle time.Duration
+}
+
+// plan finds the plan of a method by its full name on the wire, "/service/method", and by nothing but that.
 func (t *Table) plan(path string) *Plan {
 	if p, ok := t.Methods[path]; ok {
 		return p
 	}
-	service, method, ok := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	if !ok || method == "" || strings.Contains(method, "/") || path[0] != '/' {
+	if !isMethodPath(path) {
 		return nil
 	}
-	return t.Services[service]
+	return t.Services[path[1:strings.LastIndexByte(path, '/')]]
 }

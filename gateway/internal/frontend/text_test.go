@@ -62,7 +62,7 @@ func TestEveryCodeHasAnHTTPStatus(t *testing.T) {
 }
 
 func TestIncoming(t *testing.T) {
-	got, err := Incoming(call.MapHeader{
+	got, err := incoming(call.MapHeader{
 		"x-plain": {"a", "b"}, "x-raw-bin": {"AAE=, AAE"}, "connection": {"close, X-Hop"}, "x-hop": {"1"}, "te": {"trailers"},
 		"x bad": {"1"}, "x-control": {"a\x01"}, "grpc-timeout": {"1S"}, "grpc-trace-bin": {"AA"}, "cardea-subject": {"root"},
 		"authorization": {"s"}, "host": {"h"},
@@ -71,7 +71,7 @@ func TestIncoming(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v %s", err, diff)
 	}
-	if _, err := Incoming(call.MapHeader{"x-raw-bin": {"!"}}); call.Reason(err) != "MALFORMED_METADATA" {
+	if _, err := incoming(call.MapHeader{"x-raw-bin": {"!"}}); call.Reason(err) != "MALFORMED_METADATA" {
 		t.Errorf("got %v", err)
 	}
 }

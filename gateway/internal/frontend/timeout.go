@@ -1,11 +1,9 @@
 package frontend
 
 import (
-	"context"
-	"errors"
 	"math"
 	"strconv"
-	"sync"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -19,50 +17,72 @@ var timeoutUnits = map[byte]time.Duration{
 	'm': time.Millisecond, 'u': time.Microsecond, 'n': time.Nanosecond,
 }
 
-// begin returns the context of a call: it ends with the exchange's, at the deadline that the client's grpc-timeout header
-// sets (REST clients may send it, too), and for streams when the plan is over.
-func (p *Plan) begin(x Exchange) (context.Context, context.CancelFunc, error) {
-	timeout, err := timeoutOf(x.Header())
-	if err != nil {
-		return nil, nil, err
+// deadlineOf returns how long a call may take, 0 for as long as it likes, and whether that is the client's own wish rather
+// than the default.
+func (t *Table) deadlineOf(x Exchange, m *call.Method, rest bool) (timeout time.Duration, wished bool, err error) {
+	timeout, err = wishedTimeout(x.Header(), rest)
+	switch limit := t.Timeouts.MaxCall; {
+	case err != nil:
+		return 0, false, err
+	case timeout > 0 && limit > 0:
+		return min(timeout, limit), true, nil
+	case timeout > 0:
+		return timeout, true, nil
+	case m.ClientStreams || m.ServerStreams:
+		return 0, false, nil
 	}
-	ctx, cancelCause := context.WithCancelCause(x.Context())
-	cancel := func() { cancelCause(nil) }
-	if p.Until != nil && (p.Method.ClientStreams || p.Method.ServerStreams) {
-		stop := context.AfterFunc(p.Until, func() { cancelCause(context.Cause(p.Until)) })
-		cancel = func() { stop(); cancelCause(nil) }
-	}
-	if timeout > 0 {
-		var cancelTimeout context.CancelFunc
-		ctx, cancelTimeout = context.WithTimeout(ctx, timeout)
-		return ctx, func() { cancelTimeout(); cancel() }, nil
-	}
-	return ctx, cancel, nil
+	return t.Timeouts.Call, false, nil
 }
 
-// reasonFor returns why a call ended, where its context knows better than the error.
-func reasonFor(ctx context.Context, err error) error {
-	if err == nil || statusOf(err).Code() != codes.Canceled {
-		return err
+// wishedTimeout reads what the client wishes: grpc-timeout, and over REST X-Server-Timeout, the shorter of which counts. 0
+// is none.
+func wishedTimeout(header call.Header, rest bool) (time.Duration, error) {
+	var timeout time.Duration
+	if text := header.Get("grpc-timeout"); text != "" {
+		var ok bool
+		if timeout, ok = parseTimeout(text); !ok {
+			return 0, call.Refuse(codes.InvalidArgument, "MALFORMED_TIMEOUT",
+				`the header grpc-timeout must be up to 8 digits and a unit of H, M, S, m, u or n, such as "250m"`)
+		}
+		timeout = max(timeout, 1) // 0 is over at once.
 	}
-	if cause := context.Cause(ctx); errors.Is(cause, context.DeadlineExceeded) || call.Reason(cause) != "" {
-		return cause
+	if !rest {
+		return timeout, nil
 	}
-	return err
+	if text := header.Get("x-server-timeout"); text != "" {
+		seconds, ok := parseSeconds(text)
+		if !ok {
+			return 0, call.Refuse(codes.InvalidArgument, "MALFORMED_TIMEOUT",
+				`the header x-server-timeout must be a decimal number of seconds, such as "2.5"`)
+		}
+		if seconds = max(seconds, 1); timeout == 0 || seconds < timeout {
+			timeout = seconds
+		}
+	}
+	return timeout, nil
 }
 
-// timeoutOf reads the header grpc-timeout; 0 is none.
-func timeoutOf(header call.Header) (time.Duration, error) {
-	text := header.Get("grpc-timeout")
-	if text == "" {
-		return 0, nil
+// parseSeconds reads a decimal number of seconds. Digits beyond nanoseconds don't count.
+func parseSeconds(text string) (time.Duration, bool) {
+	whole, fraction, dotted := strings.Cut(text, ".")
+	if !isDigits(whole) || dotted && !isDigits(fraction) || len(text) > 20 {
+		return 0, false
 	}
-	timeout, ok := parseTimeout(text)
-	if !ok {
-		return 0, call.Refuse(codes.InvalidArgument, "MALFORMED_TIMEOUT",
-			`the header grpc-timeout must be up to 8 digits and a unit of H, M, S, m, u or n, such as "250m"`)
+	seconds, err := strconv.ParseUint(whole, 10, 64)
+	if err != nil || seconds >= uint64(math.MaxInt64/time.Second) {
+		return math.MaxInt64, true // Three hundred years, or more.
 	}
-	return max(timeout, 1), nil // 0 is over at once.
+	nanos, err := strconv.ParseUint((fraction + "000000000")[:9], 10, 32)
+	return time.Duration(seconds)*time.Second + time.Duration(nanos), err == nil
+}
+
+func isDigits(text string) bool {
+	for i := range len(text) {
+		if text[i] < '0' || text[i] > '9' {
+			return false
+		}
+	}
+	return text != ""
 }
 
 func parseTimeout(text string) (time.Duration, bool) {
@@ -79,48 +99,4 @@ func parseTimeout(text string) (time.Duration, bool) {
 		return math.MaxInt64, true
 	}
 	return time.Duration(value) * unit, true
-}
-
-// unreadGrace is how long after the end of a call's context its answer may still be written: time to tell a client that
-// reads that the deadline has passed.
-const unreadGrace = time.Second
-
-// waker wakes what waits for the client when the context of a call ends: reads at once, writes after a moment.
-type waker struct {
-	mu    sync.Mutex
-	x     Exchange // Nil once it must be left alone.
-	later *time.Timer
-}
-
-func newWaker(ctx context.Context, x Exchange) *waker {
-	w := &waker{x: x}
-	context.AfterFunc(ctx, w.reads)
-	return w
-}
-
-func (w *waker) reads() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.x != nil {
-		w.x.InterruptRead()
-		w.later = time.AfterFunc(unreadGrace, w.writes)
-	}
-}
-
-func (w *waker) writes() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.x != nil {
-		w.x.InterruptWrite()
-	}
-}
-
-// stop leaves the exchange alone from now on.
-func (w *waker) stop() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.x = nil
-	if w.later != nil {
-		w.later.Stop()
-	}
 }

@@ -29,8 +29,8 @@ type Options struct {
 	Method *call.Method
 	// Backend serves it.
 	Backend Backend
-	// Metadata returns what of the client's headers the backend gets.
-	Metadata func(call.Header) (metadata.MD, error)
+	// Metadata returns what the backend gets besides the messages: of the client's headers, and of the gateway.
+	Metadata func(*call.Call) (metadata.MD, error)
 	// Log gets what clients must not see: why the way to a backend failed, addresses included.
 	Log *slog.Logger
 }
@@ -51,17 +51,22 @@ type proxied struct {
 	ss    grpc.ServerStream
 	cs    grpc.ClientStream
 	call  *call.Call
-	ended bool // By the backend or on the way there: RecvMsg has said so.
-	gone  bool // The client does not take the answer.
+	ended bool  // By the backend or on the way there: RecvMsg has said so.
+	gone  bool  // The client does not take the answer.
+	said  error // The backend's own error.
 }
 
 func (p *proxied) serve(desc *grpc.StreamDesc) error {
-	md, err := p.Metadata(p.call.Header())
+	md, err := p.Metadata(p.call)
 	if err != nil {
 		return err
 	}
 	attempt := &upstream.Attempt{}
-	defer func() { p.call.SetUpstream(attempt.Upstream()) }()
+	defer func() {
+		up := attempt.Upstream()
+		up.Err = p.said
+		p.call.SetUpstream(up)
+	}()
 	ctx, cancel := context.WithCancelCause(upstream.WithAttempt(metadata.NewOutgoingContext(p.ss.Context(), md), attempt))
 	defer cancel(nil)
 	if p.cs, err = p.Backend.Stream(ctx, desc, p.call.Method().FullName); err == nil {
@@ -169,7 +174,11 @@ func (p *proxied) deliver(err error) error {
 // goes to the log, because it may hold addresses, and reaches the client as a refusal of the gateway.
 func (p *proxied) explain(ctx context.Context, err error, attempt *upstream.Attempt) error {
 	up := attempt.Upstream()
-	if err == nil || p.gone || (up.Answered && !ofGRPC(err)) {
+	switch {
+	case err == nil || p.gone:
+		return err
+	case up.Answered && !ofGRPC(err):
+		p.said = err
 		return err
 	}
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
@@ -208,8 +217,8 @@ func refusal(code codes.Code, backend string) error {
 		return call.Refuse(code, "BACKEND_UNAVAILABLE", "the backend "+backend+" can't be reached, or broke off the call")
 	case codes.ResourceExhausted:
 		return call.Refuse(code, "MESSAGE_TOO_LARGE", "a message from or to the backend "+backend+" is larger than the gateway's limit")
-	case codes.Canceled, codes.DeadlineExceeded:
-		return status.Error(code, "the call ended before the backend "+backend+" answered")
+	case codes.DeadlineExceeded:
+		return call.Refuse(code, "DEADLINE_EXCEEDED", "the deadline passed before the backend "+backend+" answered")
 	}
 	return call.Refuse(codes.Internal, "BACKEND_PROTOCOL_ERROR", "the backend "+backend+" does not follow gRPC")
 }

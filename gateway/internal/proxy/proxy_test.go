@@ -57,7 +57,7 @@ func run(t *testing.T, method *call.Method, b Backend, c calltest.Call) (calltes
 	c.Method = method
 	c.End = Handler(Options{
 		Method: method, Backend: b, Log: slog.New(slog.NewTextHandler(&log, nil)),
-		Metadata: func(call.Header) (metadata.MD, error) { return metadata.Pairs("k", "v"), nil },
+		Metadata: func(*call.Call) (metadata.MD, error) { return metadata.Pairs("k", "v"), nil },
 	})
 	pass := func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
 		return next(srv, ss)
@@ -111,7 +111,7 @@ func TestTransportErrorsAreToldToTheLog(t *testing.T) {
 		codes.ResourceExhausted: {codes.ResourceExhausted, "MESSAGE_TOO_LARGE"},
 		codes.Internal:          {codes.Internal, "BACKEND_PROTOCOL_ERROR"},
 		codes.Unknown:           {codes.Internal, "BACKEND_PROTOCOL_ERROR"},
-		codes.DeadlineExceeded:  {codes.DeadlineExceeded, ""},
+		codes.DeadlineExceeded:  {codes.DeadlineExceeded, "DEADLINE_EXCEEDED"},
 	} {
 		failure := status.Error(code, "dial tcp 10.0.0.1:443")
 		for name, b := range map[string]*fakeBackend{
@@ -142,7 +142,7 @@ func TestClientThatBreaksOffIsTheCause(t *testing.T) {
 	method := &call.Method{FullName: "/s/m", ClientStreams: true, ServerStreams: true}
 	got := calltest.Run(cut, calltest.Call{Method: method, End: Handler(Options{
 		Method: method, Backend: &fakeBackend{stream: stream}, Log: slog.New(slog.DiscardHandler),
-		Metadata: func(call.Header) (metadata.MD, error) { return nil, nil },
+		Metadata: func(*call.Call) (metadata.MD, error) { return nil, nil },
 	})})
 	got.Call.Wait()
 	if !errors.Is(got.Err, broken) {

@@ -21,7 +21,8 @@ func LogAccess(ctx context.Context, log *slog.Logger, x frontend.Exchange, rec *
 		slog.Float64("duration_ms", float64(time.Since(rec.Start).Microseconds())/1000),
 		slog.Int64("bytes_read", read),
 		slog.Int64("bytes_written", written),
-		slog.String("client", x.Peer().Addr.String()),
+		slog.String("client", rec.Reception.Client.Addr().String()),
+		slog.String("request_id", rec.Reception.RequestID),
 		slog.String("user_agent", x.Header().Get("user-agent")),
 	}
 	log.LogAttrs(ctx, slog.LevelInfo, "request", append(attrs, callAttrs(rec)...)...)
@@ -36,7 +37,8 @@ func callAttrs(rec *frontend.Record) []slog.Attr {
 		attrs = append(attrs, slog.String("instance", rec.Call.Upstream().Instance))
 	}
 	if rec.Err != nil {
-		attrs = append(attrs, slog.String("reason", call.Reason(rec.Err)), slog.String("error", rec.Err.Error()))
+		attrs = append(attrs, slog.String("origin", string(rec.Origin)),
+			slog.String("reason", call.Reason(rec.Err)), slog.String("error", rec.Err.Error()))
 	}
 	return attrs
 }
