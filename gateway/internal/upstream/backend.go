@@ -3,15 +3,18 @@ package upstream
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	_ "google.golang.org/grpc/encoding/gzip" // Backends may compress their answers.
 	"google.golang.org/grpc/resolver"
 
 	"github.com/cardea-gateway/cardea/discovery/static"
+	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
 )
 
 // Options describe a backend.
@@ -22,6 +25,10 @@ type Options struct {
 	Target string
 	// MaxMessageBytes bounds a message in either direction, after decompression.
 	MaxMessageBytes int
+	// TLS is spoken to instances, if set. Its files are read anew for new connections when they have changed.
+	TLS *configv1.BackendTls
+	// Log gets what is wrong with changed files. Nil: nowhere.
+	Log *slog.Logger
 	// Version of the gateway, for the user agent that instances see.
 	Version string
 }
@@ -43,11 +50,15 @@ type Backend struct {
 	attempt grpc.Streamer
 }
 
-// Open returns a backend without connecting; only a target that can't be understood is an error.
+// Open returns a backend without connecting. Errors are a target that can't be understood, and TLS files that can't be used.
 func Open(o Options) (*Backend, error) {
+	security, err := security(o)
+	if err != nil {
+		return nil, fmt.Errorf("backend %q: %w", o.Name, err)
+	}
 	conn, err := grpc.NewClient(o.Target,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithResolvers(resolvers()...),
+		grpc.WithTransportCredentials(security),
+		grpc.WithResolvers(resolvers(o.TLS)...),
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDefaultServiceConfig(roundRobin),
 		grpc.WithDisableRetry(),
@@ -70,7 +81,19 @@ func Open(o Options) (*Backend, error) {
 	return b, nil
 }
 
-func resolvers() []resolver.Builder { return []resolver.Builder{static.NewBuilder()} }
+func security(o Options) (credentials.TransportCredentials, error) {
+	if o.TLS == nil {
+		return insecure.NewCredentials(), nil
+	}
+	return newCredentials(o.TLS, o.Log)
+}
+
+func resolvers(tls *configv1.BackendTls) []resolver.Builder {
+	if tls != nil && tls.GetServerName() == "" {
+		return []resolver.Builder{named{static.NewBuilder()}}
+	}
+	return []resolver.Builder{static.NewBuilder()}
+}
 
 // Name returns the backend's name in logs and metrics.
 func (b *Backend) Name() string { return b.name }

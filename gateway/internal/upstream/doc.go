@@ -5,4 +5,5 @@
 //   - backend.go: a backend, its resolver and its balancer
 //   - attempt.go: the attempt chain, and what is noted of one attempt
 //   - codec.go: messages as raw bytes
+//   - tls.go: TLS to instances, with files that change
 package upstream
