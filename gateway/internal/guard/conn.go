@@ -119,21 +119,17 @@ func (c *conn) read(p []byte) (int, error) {
 // sniff reads until the protocol is known. The bytes are held back: net/http serves "PRI *" as a request if the rest of
 // the preface does not follow.
 func (c *conn) sniff() error {
-	for c.got < len(c.first) {
-		n, err := c.Conn.Read(c.first[c.got:])
+	var err error
+	for err == nil && c.got < len(preface) && strings.HasPrefix(preface, string(c.first[:c.got])) {
+		var n int
+		n, err = c.Conn.Read(c.first[c.got:])
 		c.got += n
-		if !strings.HasPrefix(preface, string(c.first[:c.got])) {
-			break
-		}
-		if err != nil && c.got == 0 {
-			return err
-		}
-		if err != nil {
-			break // It comes again with the next Read.
-		}
 	}
-	c.sniffing, c.open = false, string(c.first[:c.got]) == preface
-	return nil
+	if c.got > 0 {
+		err = nil // It comes again with the next Read.
+	}
+	c.sniffing, c.open = err != nil, string(c.first[:c.got]) == preface
+	return err
 }
 
 // fail answers a violation and returns it, in a form that makes net/http close the connection without a word.

@@ -5,8 +5,9 @@
 // [Wrap] gives a net.Conn that parses what net/http reads, in place and as it comes. It follows keep-alive and pipelining,
 // since it knows the length of each body, and keeps nothing but a few counters. A byte that breaks the rules fails the
 // Read before net/http can have seen a whole head, so that no handler runs; the client gets 400, 431 or 505 with a
-// google.rpc.Status as JSON, and the connection ends. Where a body breaks the rules its request is under way: the Read
-// fails with a [Violation], and whoever answers the request says so. What net/http itself refuses gets the same form.
+// google.rpc.Status as JSON, and the connection ends. Where a body breaks the rules its request is under way: reading the
+// body fails with a [Violation], or with an error of net/http's own in trailers, and whoever answers the request says so.
+// What net/http itself refuses gets the same form.
 //
 // The rules are those of RFC 9112, without what it merely tolerates: every line ends with CRLF, one space separates the
 // parts of the request line, targets are ASCII without a fragment, a field is a token, a colon and a value without control

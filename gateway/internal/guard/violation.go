@@ -75,7 +75,7 @@ func closeWrite(conn net.Conn) {
 
 // answer is the whole HTTP response.
 func (v *Violation) answer(now time.Time) []byte {
-	message, _ := json.Marshal(v.Message) // A string always has a JSON form.
+	message, _ := json.Marshal(v.Message) //nolint:errchkjson // A string always has a JSON form.
 	body := fmt.Appendf(nil, `{"code":3,"message":%s,"details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",`+
 		`"reason":"MALFORMED_HTTP","domain":"cardea"}]}`, message)
 	return fmt.Appendf(nil, "HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\ncardea-origin: gateway\r\n"+

@@ -289,7 +289,9 @@ func (l *Listener) refused(reason Reason, client netip.AddrPort, err error) {
 		return // It was Close that ended the connection.
 	}
 	l.options.OnRefused(reason)
-	attributes := []any{slog.String("listener", l.Addr().String()), slog.String("reason", string(reason)), slog.String("client", client.String())}
+	attributes := []any{
+		slog.String("listener", l.Addr().String()), slog.String("reason", string(reason)), slog.String("client", client.String()),
+	}
 	if err != nil {
 		attributes = append(attributes, slog.Any("error", err))
 	}

@@ -67,7 +67,7 @@ func (t *TLS) Watch(ctx context.Context, onResult func(error)) error {
 			}
 			continue
 		case <-watcher.Events:
-		case <-watcher.Errors: // Events were lost.
+		case <-watcher.Errors: //nolint:errcheck // Whatever it is, events may have been lost.
 		}
 		if !waiting {
 			waiting = true

@@ -8,12 +8,8 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
 	_ "google.golang.org/grpc/encoding/gzip" // Backends may compress their answers.
-	"google.golang.org/grpc/resolver"
 
-	"github.com/cardea-gateway/cardea/discovery/static"
 	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
 )
 
@@ -52,13 +48,11 @@ type Backend struct {
 
 // Open returns a backend without connecting. Errors are a target that can't be understood, and TLS files that can't be used.
 func Open(o Options) (*Backend, error) {
-	security, err := security(o)
+	secured, err := secure(o)
 	if err != nil {
 		return nil, fmt.Errorf("backend %q: %w", o.Name, err)
 	}
-	conn, err := grpc.NewClient(o.Target,
-		grpc.WithTransportCredentials(security),
-		grpc.WithResolvers(resolvers(o.TLS)...),
+	conn, err := grpc.NewClient(o.Target, append(secured,
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDefaultServiceConfig(roundRobin),
 		grpc.WithDisableRetry(),
@@ -72,27 +66,13 @@ func Open(o Options) (*Backend, error) {
 			grpc.MaxCallRecvMsgSize(o.MaxMessageBytes),
 			grpc.MaxCallSendMsgSize(o.MaxMessageBytes),
 		),
-	)
+	)...)
 	if err != nil {
 		return nil, fmt.Errorf("backend %q: %w", o.Name, err)
 	}
 	b := &Backend{name: o.Name, conn: conn}
 	b.attempt = chain(b.pick)
 	return b, nil
-}
-
-func security(o Options) (credentials.TransportCredentials, error) {
-	if o.TLS == nil {
-		return insecure.NewCredentials(), nil
-	}
-	return newCredentials(o.TLS, o.Log)
-}
-
-func resolvers(tls *configv1.BackendTls) []resolver.Builder {
-	if tls != nil && tls.GetServerName() == "" {
-		return []resolver.Builder{named{static.NewBuilder()}}
-	}
-	return []resolver.Builder{static.NewBuilder()}
 }
 
 // Name returns the backend's name in logs and metrics.

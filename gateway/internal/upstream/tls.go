@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -10,12 +11,33 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/resolver"
 
+	"github.com/cardea-gateway/cardea/discovery/static"
 	"github.com/cardea-gateway/cardea/gateway/internal/pemfile"
 	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
 )
+
+// secure returns how instances are spoken to, and found: their names are what TLS verifies.
+func secure(o Options) ([]grpc.DialOption, error) {
+	if o.TLS == nil {
+		return []grpc.DialOption{
+			grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithResolvers(static.NewBuilder()),
+		}, nil
+	}
+	files, err := newCredentials(o.TLS, o.Log)
+	if err != nil {
+		return nil, err
+	}
+	options := []grpc.DialOption{grpc.WithTransportCredentials(files), grpc.WithResolvers(named{static.NewBuilder()})}
+	if name := o.TLS.GetServerName(); name != "" {
+		options = append(options, grpc.WithAuthority(name)) // It goes before any other name.
+	}
+	return options, nil
+}
 
 // fileCredentials are TLS towards instances, with files that are read anew when they have changed: each new connection uses
 // what is there. Files that can't be used are logged, and those before them go on being used.
@@ -109,24 +131,21 @@ func same(a, b []stamp) bool {
 	return true
 }
 
-// ClientHandshake verifies the instance against the configured name, else against the host of its address.
+// ClientHandshake verifies the instance against the name that grpc has for it.
 func (c *fileCredentials) ClientHandshake(
 	ctx context.Context, authority string, conn net.Conn,
 ) (net.Conn, credentials.AuthInfo, error) {
-	if name := c.cfg.GetServerName(); name != "" {
-		authority = name
-	}
 	return c.latest().ClientHandshake(ctx, authority, conn)
 }
 
 // ServerHandshake is not for clients.
 func (c *fileCredentials) ServerHandshake(net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	return nil, nil, fmt.Errorf("upstream: credentials of a client")
+	return nil, nil, errors.New("upstream: credentials of a client")
 }
 
-// Info makes a configured name the :authority of calls, too.
+// Info is what grpc says of TLS.
 func (c *fileCredentials) Info() credentials.ProtocolInfo {
-	return credentials.ProtocolInfo{SecurityProtocol: "tls", SecurityVersion: "1.2", ServerName: c.cfg.GetServerName()}
+	return credentials.ProtocolInfo{SecurityProtocol: "tls"}
 }
 
 // Clone returns the same: all connections of a backend share what was read.
@@ -134,11 +153,11 @@ func (c *fileCredentials) Clone() credentials.TransportCredentials { return c }
 
 // OverrideServerName is deprecated by grpc: the configuration names the server.
 func (c *fileCredentials) OverrideServerName(string) error {
-	return fmt.Errorf("upstream: the server name is configured")
+	return errors.New("upstream: the server name is configured")
 }
 
-// named makes a resolver name each address by itself. grpc verifies all instances of a backend against one name, the target's;
-// of a list, that is its first entry.
+// named makes a resolver name each address by itself. Else grpc verifies all instances of a backend against one name, the
+// target's; of a list, that is its first entry.
 type named struct{ resolver.Builder }
 
 func (n named) Build(target resolver.Target, cc resolver.ClientConn, o resolver.BuildOptions) (resolver.Resolver, error) {
