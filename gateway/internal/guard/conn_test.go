@@ -322,11 +322,50 @@ func TestContentIsNotTakenForARefusal(t *testing.T) {
 	}
 }
 
-// TestRefusalComesBeforeTheReset has the client send much more than anybody reads.
+// recorded is a connection that notes what is done with it.
+type recorded struct {
+	net.Conn
+	steps  []string
+	unread int
+}
+
+func (r *recorded) note(step string) {
+	if n := len(r.steps); n == 0 || r.steps[n-1] != step {
+		r.steps = append(r.steps, step)
+	}
+}
+
+func (r *recorded) SetDeadline(time.Time) error { r.note("deadline"); return nil }
+func (r *recorded) CloseWrite() error           { r.note("close write"); return nil }
+
+func (r *recorded) Write(p []byte) (int, error) {
+	r.note("write")
+	return len(p), nil
+}
+
+func (r *recorded) Read(p []byte) (int, error) {
+	r.note("read")
+	n := min(len(p), r.unread)
+	r.unread -= n
+	if n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// TestRefusalComesBeforeTheReset reads what the client goes on sending: closing the connection with unread bytes resets it.
 func TestRefusalComesBeforeTheReset(t *testing.T) {
+	r := &recorded{unread: 100_000}
+	Refuse(r, errHost)
+	if diff := cmp.Diff([]string{"deadline", "write", "close write", "deadline", "read"}, r.steps); diff != "" || r.unread > 0 {
+		t.Errorf("%d bytes are unread; steps: -want +got\n%s", r.unread, diff)
+	}
+}
+
+func TestRefusalInAFlood(t *testing.T) {
 	s := serve(t)
 	c, r := dial(t, s)
-	fmt.Fprint(c, "GET /\x00"+strings.Repeat("x", 200_000))
+	go fmt.Fprint(c, "GET /\x00"+strings.Repeat("x", 200_000))
 	wantRefusal(t, r, http.StatusBadRequest)
 }
 

@@ -101,6 +101,14 @@ func (s *site) get(t *testing.T, client *http.Client) *http.Response {
 	return res
 }
 
+// soon is for what takes milliseconds on a quiet machine.
+func soon(t *testing.T) <-chan struct{} {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	t.Cleanup(cancel)
+	return ctx.Done()
+}
+
 func (s *site) wantRefused(t *testing.T, want listen.Reason) {
 	t.Helper()
 	select {
@@ -108,7 +116,7 @@ func (s *site) wantRefused(t *testing.T, want listen.Reason) {
 		if got != want {
 			t.Errorf("refused for %s, want %s", got, want)
 		}
-	case <-time.After(10 * time.Second):
+	case <-soon(t):
 		t.Errorf("nothing was refused, want %s", want)
 	}
 }
@@ -167,13 +175,13 @@ func networks(t *testing.T, list ...string) []netip.Prefix {
 func TestFactsOfEveryKindOfConnection(t *testing.T) {
 	f, ca := folder(t.TempDir()), pemtest.NewAuthority(t, "authority")
 	f.write(t, "a", ca.Issue("127.0.0.1"))
-	secure, clear := serve(t, listen.Options{TLS: newTLS(t, f.config("a"))}), serve(t, listen.Options{})
+	secure, cleartext := serve(t, listen.Options{TLS: newTLS(t, f.config("a"))}), serve(t, listen.Options{})
 	for name, tc := range map[string]struct {
 		url, proto string
 		http2, tls bool
 	}{
-		"cleartext HTTP/1": {url: "http://" + clear.address, proto: "HTTP/1.1"},
-		"cleartext HTTP/2": {url: "http://" + clear.address, proto: "HTTP/2.0", http2: true},
+		"cleartext HTTP/1": {url: "http://" + cleartext.address, proto: "HTTP/1.1"},
+		"cleartext HTTP/2": {url: "http://" + cleartext.address, proto: "HTTP/2.0", http2: true},
 		"TLS HTTP/1":       {url: "https://" + secure.address, proto: "HTTP/1.1", tls: true},
 		"TLS HTTP/2":       {url: "https://" + secure.address, proto: "HTTP/2.0", http2: true, tls: true},
 	} {
@@ -402,7 +410,7 @@ func TestHandshakeLeavesNoDeadline(t *testing.T) {
 func TestCloseEndsConnectionsOnTheWay(t *testing.T) {
 	f, ca := folder(t.TempDir()), pemtest.NewAuthority(t, "authority")
 	f.write(t, "a", ca.Issue("a.example"))
-	s := serve(t, listen.Options{TLS: newTLS(t, f.config("a")), TrustedNetworks: networks(t, "127.0.0.2")})
+	s := serve(t, listen.Options{TLS: newTLS(t, f.config("a")), TrustedNetworks: networks(t, "127.0.0.2"), HeaderTimeout: time.Hour})
 	slow, proxied := s.dial(t, "127.0.0.1"), s.dial(t, "127.0.0.2")
 	s.await(t, 2)
 	if err := errors.Join(s.Close(), s.Close()); err != nil {

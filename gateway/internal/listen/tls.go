@@ -145,8 +145,6 @@ func (s *set) askClients(cfg *configv1.ClientCertificates) (err error) {
 	if cfg.GetMode() == configv1.ClientCertificates_MODE_OPTIONAL {
 		s.config.ClientAuth = tls.VerifyClientCertIfGiven
 	}
-	// A resumed session would outlive the authority that its certificate came from.
-	s.config.SessionTicketsDisabled = true
 	s.config.ClientCAs, err = pemfile.Pool(cfg.GetCaFile())
 	return err
 }

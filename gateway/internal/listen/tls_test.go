@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -231,7 +230,7 @@ func TestClientCertificates(t *testing.T) {
 // watch watches and returns the results of reloads.
 func watch(t *testing.T, store *listen.TLS) <-chan error {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	results := make(chan error, 100)
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -251,7 +250,7 @@ func result(t *testing.T, results <-chan error) error {
 	select {
 	case err := <-results:
 		return err
-	case <-time.After(10 * time.Second):
+	case <-soon(t):
 		t.Fatal("the change was not noticed")
 		return nil
 	}
@@ -313,85 +312,86 @@ func TestHalfWrittenPair(t *testing.T) {
 	}
 }
 
-// TestReplacedFiles changes files in the ways in which programs do.
+// TestReplacedFiles changes files in the ways in which programs do, twice.
 func TestReplacedFiles(t *testing.T) {
 	ca := pemtest.NewAuthority(t, "authority")
-	for name, tc := range map[string]struct {
-		prepare, replace func(t *testing.T, f folder, pair pemtest.Pair)
-	}{
-		"rename over": {
-			prepare: func(t *testing.T, f folder, pair pemtest.Pair) { f.write(t, "a", pair) },
-			replace: func(t *testing.T, f folder, pair pemtest.Pair) {
-				f.write(t, "new", pair)
-				rename(t, f.file("new.key"), f.file("a.key"))
-				rename(t, f.file("new.crt"), f.file("a.crt"))
-			},
+	for name, replace := range map[string]func(t *testing.T, f folder, pair pemtest.Pair){
+		"write": func(t *testing.T, f folder, pair pemtest.Pair) { f.write(t, "a", pair) },
+		"rename over": func(t *testing.T, f folder, pair pemtest.Pair) {
+			f.write(t, "new", pair)
+			rename(t, f.file("new.key"), f.file("a.key"))
+			rename(t, f.file("new.crt"), f.file("a.crt"))
 		},
-		"remove and create": {
-			prepare: func(t *testing.T, f folder, pair pemtest.Pair) { f.write(t, "a", pair) },
-			replace: func(t *testing.T, f folder, pair pemtest.Pair) {
-				if err := errors.Join(os.Remove(f.file("a.crt")), os.Remove(f.file("a.key"))); err != nil {
-					t.Fatal(err)
-				}
+		"remove and create": func(t *testing.T, f folder, pair pemtest.Pair) {
+			_, _ = os.Remove(f.file("a.crt")), os.Remove(f.file("a.key"))
+			f.write(t, "a", pair)
+		},
+		"Kubernetes": func(t *testing.T, f folder, pair pemtest.Pair) { // tls.crt -> ..data/tls.crt, ..data -> a folder with a date.
+			before, _ := os.Readlink(f.file("..data"))
+			after := before + "."
+			if err := os.Mkdir(f.file("..date"+after), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			folder(f.file("..date"+after)).write(t, "a", pair)
+			symlink(t, "..date"+after, f.file("..tmp"))
+			rename(t, f.file("..tmp"), f.file("..data"))
+			if before != "" {
+				os.RemoveAll(f.file(before))
+				return
+			}
+			symlink(t, "..data/a.crt", f.file("a.crt"))
+			symlink(t, "..data/a.key", f.file("a.key"))
+		},
+		"write behind links": func(t *testing.T, f folder, pair pemtest.Pair) {
+			if _, err := os.Lstat(f.file("a.crt")); err == nil {
 				f.write(t, "a", pair)
-			},
-		},
-		"Kubernetes": { // tls.crt -> ..data/tls.crt, ..data -> a folder with a date.
-			prepare: func(t *testing.T, f folder, pair pemtest.Pair) {
-				dated(t, f, "..1", pair)
-				symlink(t, "..1", f.file("..data"))
-				symlink(t, "..data/a.crt", f.file("a.crt"))
-				symlink(t, "..data/a.key", f.file("a.key"))
-			},
-			replace: func(t *testing.T, f folder, pair pemtest.Pair) {
-				dated(t, f, "..2", pair)
-				symlink(t, "..2", f.file("..tmp"))
-				rename(t, f.file("..tmp"), f.file("..data"))
-				if err := os.RemoveAll(f.file("..1")); err != nil {
-					t.Fatal(err)
-				}
-			},
-		},
-		"links to another folder": {
-			prepare: func(t *testing.T, f folder, pair pemtest.Pair) {
-				elsewhere := folder(t.TempDir())
-				elsewhere.write(t, "x", pair)
-				symlink(t, elsewhere.file("x.crt"), f.file("a.crt"))
-				symlink(t, elsewhere.file("x.key"), f.file("a.key"))
-			},
-			replace: func(t *testing.T, f folder, pair pemtest.Pair) { f.write(t, "a", pair) }, // Through the links.
-		},
-		"folder away for a moment": {
-			prepare: func(t *testing.T, f folder, pair pemtest.Pair) { f.write(t, "a", pair) },
-			replace: func(t *testing.T, f folder, pair pemtest.Pair) {
-				rename(t, string(f), string(f)+".old")
-				if err := os.Mkdir(string(f), 0o700); err != nil {
-					t.Fatal(err)
-				}
-				f.write(t, "a", pair)
-			},
+				return
+			}
+			elsewhere := folder(t.TempDir())
+			elsewhere.write(t, "x", pair)
+			symlink(t, elsewhere.file("x.crt"), f.file("a.crt"))
+			symlink(t, elsewhere.file("x.key"), f.file("a.key"))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := folder(filepath.Join(t.TempDir(), "certs"))
-			if err := os.Mkdir(string(f), 0o700); err != nil {
-				t.Fatal(err)
-			}
-			tc.prepare(t, f, ca.Issue("one", "a.example"))
+			f := folder(t.TempDir())
+			replace(t, f, ca.Issue("one", "a.example"))
 			store := newTLS(t, f.config("a"))
 			results := watch(t, store)
 			s := serve(t, listen.Options{TLS: store})
-			for _, next := range []string{"two", "three"} {
-				if next == "three" && name != "rename over" {
-					break
-				}
-				tc.replace(t, f, ca.Issue(next, "a.example"))
+			for _, next := range []string{"two", "three"} { // At the second time, watching has begun for sure.
+				replace(t, f, ca.Issue(next, "a.example"))
 				wantReload(t, results)
 				if got := leaf(t, s.address, &tls.Config{ServerName: "a.example"}).Subject.CommonName; got != next {
 					t.Errorf("got %s", got)
 				}
 			}
 		})
+	}
+}
+
+func TestFolderThatIsAwayForAWhile(t *testing.T) {
+	f, ca := folder(filepath.Join(t.TempDir(), "certs")), pemtest.NewAuthority(t, "authority")
+	if err := os.Mkdir(string(f), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f.write(t, "a", ca.Issue("one", "a.example"))
+	store := newTLS(t, f.config("a"))
+	results := watch(t, store)
+	s := serve(t, listen.Options{TLS: store})
+	f.write(t, "a", ca.Issue("two", "a.example"))
+	wantReload(t, results)
+	rename(t, string(f), string(f)+".old")
+	if err := result(t, results); err == nil {
+		t.Error("files that are away were read")
+	}
+	if err := os.Mkdir(string(f), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f.write(t, "a", ca.Issue("three", "a.example"))
+	wantReload(t, results)
+	if got := leaf(t, s.address, &tls.Config{ServerName: "a.example"}).Subject.CommonName; got != "three" {
+		t.Errorf("got %s", got)
 	}
 }
 
@@ -407,14 +407,6 @@ func symlink(t *testing.T, target, link string) {
 	if err := os.Symlink(target, link); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func dated(t *testing.T, f folder, name string, pair pemtest.Pair) {
-	t.Helper()
-	if err := os.Mkdir(f.file(name), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	folder(f.file(name)).write(t, "a", pair)
 }
 
 // TestChangedAuthorityIsEffectiveAtOnce takes away the authority of a client that might resume its session.
@@ -437,6 +429,9 @@ func TestChangedAuthorityIsEffectiveAtOnce(t *testing.T) {
 	})
 	client.Transport.(*http.Transport).DisableKeepAlives = true
 	s.get(t, client)
+	if res := s.get(t, client); !res.TLS.DidResume {
+		t.Error("the session is not resumed")
+	}
 	pemtest.Write(t, f.file("ca.crt"), pemtest.NewAuthority(t, "others").PEM())
 	if err := store.Reload(); err != nil {
 		t.Fatal(err)

@@ -61,10 +61,10 @@ func (t *TLS) Watch(ctx context.Context, onResult func(error)) error {
 		case <-ctx.Done():
 			return nil
 		case <-timer.C:
-			t.refresh(onResult)
-			if waiting = t.follow(watcher) != nil; waiting {
+			if waiting = t.follow(watcher) != nil; waiting { // Before reading: what changes after that is an event.
 				timer.Reset(again)
 			}
+			t.refresh(onResult)
 			continue
 		case <-watcher.Events:
 		case <-watcher.Errors: //nolint:errcheck // Whatever it is, events may have been lost.

@@ -347,7 +347,7 @@ func TestCredentialsAreOfClientsOnly(t *testing.T) {
 	if _, _, err := c.ServerHandshake(nil); err == nil {
 		t.Error("serves")
 	}
-	if err := c.OverrideServerName("x"); err == nil { //nolint:staticcheck // grpc deprecates what its interface demands.
+	if err := c.OverrideServerName("x"); err == nil {
 		t.Error("takes a name")
 	}
 	if c.Clone() != credentials.TransportCredentials(c) {
