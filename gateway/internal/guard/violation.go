@@ -55,13 +55,17 @@ var (
 	errHeadFields  = tooLarge("the header has too many fields")
 )
 
-// Refuse answers a violation on a connection and waits for a moment until the client has the answer, or has gone: closing
-// a connection with unread bytes would reset it and drop the answer. The caller closes the connection.
+// Refuse answers a violation on a connection and lingers. The caller closes the connection.
 func Refuse(conn net.Conn, v *Violation) {
 	_ = conn.SetDeadline(time.Now().Add(writeTimeout))
-	if _, err := conn.Write(v.answer(time.Now())); err != nil {
-		return
+	if _, err := conn.Write(v.answer(time.Now())); err == nil {
+		Linger(conn)
 	}
+}
+
+// Linger ends what is sent on a connection and waits for a moment until the client has it all, or has gone: closing a
+// connection with unread bytes would reset it, and the last words would be lost. The caller closes the connection.
+func Linger(conn net.Conn) {
 	closeWrite(conn)
 	_ = conn.SetDeadline(time.Now().Add(lingerTime))
 	_, _ = io.CopyN(io.Discard, conn, lingerBytes)

@@ -251,7 +251,7 @@ func (l *Listener) handshake(c *conn) (net.Conn, error) {
 	}
 	secured := tls.Server(c, l.options.TLS.Config())
 	if err := secured.HandshakeContext(l.ctx); err != nil {
-		answerCleartext(err)
+		explain(c, err)
 		return nil, err
 	}
 	state := secured.ConnectionState()
@@ -259,15 +259,16 @@ func (l *Listener) handshake(c *conn) (net.Conn, error) {
 	return secured, nil
 }
 
-// answerCleartext tells a client that speaks HTTP/1 without TLS what is wrong.
-func answerCleartext(err error) {
+// explain lets a client know why its handshake failed: by the alert that it was sent, or by HTTP if it speaks no TLS.
+func explain(c *conn, err error) {
 	notTLS, ok := errors.AsType[tls.RecordHeaderError](err)
-	if !ok || notTLS.Conn == nil {
+	if !ok {
+		guard.Linger(c)
 		return
 	}
 	switch string(notTLS.RecordHeader[:]) {
 	case "GET /", "HEAD ", "POST ", "PUT /", "PATCH", "DELET", "OPTIO":
-		guard.Refuse(notTLS.Conn, &guard.Violation{Status: http.StatusBadRequest, Message: "this port speaks TLS: use https"})
+		guard.Refuse(c, &guard.Violation{Status: http.StatusBadRequest, Message: "this port speaks TLS: use https"})
 	}
 }
 

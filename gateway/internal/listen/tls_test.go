@@ -215,6 +215,9 @@ func TestClientCertificates(t *testing.T) {
 				if (err == nil) != want {
 					t.Errorf("%s, %s: %v", mode, name, err)
 				}
+				if err != nil && !h2 && !strings.Contains(err.Error(), "remote error: tls") { // Go's HTTP/2 client keeps it to itself.
+					t.Errorf("%s, %s: clients are not told why: %v", mode, name, err)
+				}
 				if err != nil {
 					continue
 				}
