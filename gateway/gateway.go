@@ -99,7 +99,7 @@ func newGateway(opts []Option) *Gateway {
 // begin puts the first configuration in force.
 func (g *Gateway) begin(cfg *configv1.Config, file *config.File) error {
 	s, err := g.compile(cfg)
-	_, certificates := wants(cfg)
+	_, certificates := g.wants(cfg)
 	if err := errors.Join(err, certificates); err != nil {
 		if s != nil {
 			s.release()
@@ -166,7 +166,7 @@ func (g *Gateway) listen() (*listeners, error) {
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
 	s := g.running.Load()
-	all, err := wants(s.cfg)
+	all, err := g.wants(s.cfg)
 	if err != nil {
 		return nil, s.explain(err)
 	}

@@ -19,7 +19,11 @@ policies/auth                 policies/call gen/...
 discovery/static              -
 gateway/internal/route        -
 gateway/internal/schema       gateway/internal/route gen/...
-gateway/internal/upstream     policies/call discovery/static
+gateway/internal/pemfile      -
+gateway/internal/pemfile/pemtest -
+gateway/internal/guard        -
+gateway/internal/listen       gateway/internal/guard gateway/internal/pemfile gen/...
+gateway/internal/upstream     policies/call discovery/static gateway/internal/pemfile gen/...
 gateway/internal/proxy        policies/call gateway/internal/upstream
 gateway/internal/chain        policies/call
 gateway/internal/frontend     policies/call gateway/internal/route
@@ -42,6 +46,7 @@ gen/...                       gen/...
 var forbidden = []struct{ from, to, why string }{
 	{"gateway/internal/route", "google.golang.org/protobuf", "routes know no protobuf"},
 	{"gateway/internal/schema", "google.golang.org/grpc", "contracts know no calls"},
+	{"gateway/internal/guard", "google.golang.org", "framing knows no contracts and no calls"},
 	{"gateway/internal/upstream", "github.com/grpc-ecosystem/grpc-gateway", "backends know no REST"},
 	{"policies/call", "net/http", "policies know no HTTP"},
 	{"gateway", "google.golang.org/grpc/xds", "it adds 16 MB to every binary"},

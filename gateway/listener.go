@@ -2,19 +2,20 @@ package gateway
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
-	"sync/atomic"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/cardea-gateway/cardea/gateway/admin"
 	"github.com/cardea-gateway/cardea/gateway/config"
 	"github.com/cardea-gateway/cardea/gateway/internal/frontend"
+	"github.com/cardea-gateway/cardea/gateway/internal/listen"
 	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
 )
 
@@ -36,24 +37,22 @@ func listenerKeys(cfg *configv1.Config) []string {
 // listener is one address for as long as it is in the configuration: one socket, and the server that serves it now.
 type listener struct {
 	key     string
+	address string
 	socket  net.Listener
 	face    *face // Nil for the admin address.
 	handler http.Handler
-	tls     atomic.Pointer[tls.Config] // In force for new connections.
 
 	settings *configv1.Config // Of the server.
+	tls      *listen.TLS      // Of the server; nil is cleartext.
 	server   *server
+	unwatch  context.CancelFunc
 }
 
 // settingsOf returns what of a configuration a server can't change while it serves.
 func settingsOf(cfg *configv1.Config, l *configv1.Listener) *configv1.Config {
 	limits, timeouts := cfg.GetLimits(), cfg.GetTimeouts()
-	own := &configv1.Listener{ProxyProtocol: l.GetProxyProtocol()}
-	if l.GetTls() != nil {
-		own.Tls = &configv1.ListenerTls{}
-	}
 	return &configv1.Config{
-		Listeners: []*configv1.Listener{own},
+		Listeners: []*configv1.Listener{{Tls: l.GetTls(), ProxyProtocol: l.GetProxyProtocol()}},
 		Limits: &configv1.Limits{
 			MaxHeaderBytes: limits.GetMaxHeaderBytes(), MaxHeaders: limits.GetMaxHeaders(),
 			MaxConcurrentStreams: limits.GetMaxConcurrentStreams(),
@@ -68,39 +67,32 @@ func settingsOf(cfg *configv1.Config, l *configv1.Listener) *configv1.Config {
 
 // wanted is a listener as a configuration wants it.
 type wanted struct {
-	key, field, address string
-	cfg                 *configv1.Listener
-	tls                 *tls.Config
-	opened              *listener // Where there was none.
+	key, field string
+	address    string
+	cfg        *configv1.Listener
+	tls        *listen.TLS
+	trusted    []netip.Prefix // For the PROXY protocol.
+	opened     *listener      // Where there was none.
 }
 
 // wants returns the listeners of a configuration, the admin address last, with their certificates.
-func wants(cfg *configv1.Config) ([]*wanted, error) {
+func (g *Gateway) wants(cfg *configv1.Config) ([]*wanted, error) {
 	var all []*wanted
 	var failures []error
 	for i, key := range listenerKeys(cfg) {
 		l, field := cfg.GetListeners()[i], fmt.Sprintf("listeners[%d]", i)
-		tlsConfig, err := loadTLS(l.GetTls())
-		failures = append(failures, config.At(field+".tls", err))
-		all = append(all, &wanted{key: key, field: field + ".address", address: l.GetAddress(), cfg: l, tls: tlsConfig})
+		w := &wanted{key: key, field: field + ".address", address: l.GetAddress(), cfg: l}
+		var err error
+		if l.GetTls() != nil {
+			w.tls, err = listen.NewTLS(l.GetTls(), g.options.log)
+			failures = append(failures, config.At(field+".tls", err))
+		}
+		w.trusted, err = listen.Networks(l.GetProxyProtocol().GetTrustedNetworks())
+		failures = append(failures, config.At(field+".proxy_protocol", err))
+		all = append(all, w)
 	}
 	all = append(all, &wanted{key: adminKey, field: "admin.address", address: cfg.GetAdmin().GetAddress(), cfg: &configv1.Listener{}})
 	return all, errors.Join(failures...)
-}
-
-func loadTLS(cfg *configv1.ListenerTls) (*tls.Config, error) {
-	if cfg == nil {
-		return nil, nil //nolint:nilnil // No TLS is no error.
-	}
-	var certificates []tls.Certificate
-	for _, c := range cfg.GetCertificates() {
-		certificate, err := tls.LoadX509KeyPair(c.GetCertificateFile(), c.GetPrivateKeyFile())
-		if err != nil {
-			return nil, err
-		}
-		certificates = append(certificates, certificate)
-	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: certificates, NextProtos: []string{"h2", "http/1.1"}}, nil
 }
 
 // listeners are the addresses of a gateway that serves. Reloads and the end of Serve are its only users, one at a time.
@@ -143,7 +135,10 @@ func (ls *listeners) openListener(w *wanted) (*listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &listener{key: w.key, socket: socket}
+	if _, ok := socket.(interface{ SetDeadline(at time.Time) error }); !ok {
+		return nil, errors.Join(fmt.Errorf("a listener of type %T can't be handed on", socket), socket.Close())
+	}
+	l := &listener{key: w.key, address: w.address, socket: socket}
 	if w.key == adminKey {
 		l.handler = ls.adminHandler()
 		return l, nil
@@ -187,30 +182,62 @@ func (ls *listeners) pin(s *snapshot, all []*wanted) {
 // serve makes a listener serve as a configuration says: with the server it has, if that can go on, or with another one on
 // the same socket.
 func (ls *listeners) serve(l *listener, cfg *configv1.Config, w *wanted) {
-	l.tls.Store(w.tls)
 	settings := settingsOf(cfg, w.cfg)
 	if l.server != nil && proto.Equal(l.settings, settings) {
+		if l.tls != nil {
+			ls.refreshed(l.tls.Reload()) // The files may have changed without an event.
+		}
 		return
 	}
 	if old := l.server; old != nil {
-		_ = old.turn.Close()
-		<-old.done
+		l.unwatch()
+		old.detach()
 		ls.drainLater(old, func() {})
 	}
-	t, err := newTurn(l.socket)
+	limits := cfg.GetLimits()
+	accepting := listen.New(l.socket, listen.Options{
+		TLS: w.tls, TrustedNetworks: w.trusted,
+		MaxConnections: int(limits.GetMaxConnections()), MaxConnectionsPerClient: int(limits.GetMaxConnectionsPerClient()),
+		HeaderTimeout:  cfg.GetTimeouts().GetRequestHeader().AsDuration(),
+		MaxHeaderBytes: int(limits.GetMaxHeaderBytes()), MaxHeaders: int(limits.GetMaxHeaders()),
+		Log: ls.options.log, OnRefused: func(r listen.Reason) { ls.metrics.ConnectionRefused(w.address, string(r)) },
+	})
+	l.settings, l.tls, l.server = settings, w.tls, ls.newServer(cfg, l.handler, accepting)
+	ls.metrics.Listening(w.address, accepting.Open, func() time.Time { return notAfter(w.tls) })
+	l.unwatch = ls.watchCertificates(w.tls)
+	l.server.start(ls.fail)
+}
+
+// notAfter is when certificates expire; zero without TLS.
+func notAfter(store *listen.TLS) time.Time {
+	if store == nil {
+		return time.Time{}
+	}
+	return store.NotAfter()
+}
+
+// watchCertificates takes up certificates that change, until the result is called.
+func (ls *listeners) watchCertificates(store *listen.TLS) context.CancelFunc {
+	if store == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // The listener ends it.
+	ls.going.Go(func() {
+		if err := store.Watch(ctx, ls.refreshed); err != nil {
+			ls.options.log.Warn("changes of certificates go unnoticed: reload to take them up", "error", err)
+		}
+	})
+	return cancel
+}
+
+// refreshed reports that certificates were read again.
+func (ls *listeners) refreshed(err error) {
+	ls.metrics.CertificatesRead(err == nil)
 	if err != nil {
-		ls.fail(err)
+		ls.options.log.Error("certificates can't be used: those before them still are", "error", err)
 		return
 	}
-	var tlsConfig *tls.Config
-	if w.tls != nil {
-		tlsConfig = &tls.Config{
-			NextProtos:         w.tls.NextProtos,
-			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return l.tls.Load(), nil },
-		}
-	}
-	l.settings, l.server = settings, ls.newServer(cfg, l.handler, tlsConfig, t)
-	l.server.start(ls.fail)
+	ls.options.log.Info("certificates read")
 }
 
 // fail ends Serve with an error; the first one counts.
@@ -223,6 +250,10 @@ func (ls *listeners) fail(err error) {
 
 // remove closes a listener, letting its calls finish.
 func (ls *listeners) remove(l *listener) {
+	l.unwatch()
+	l.server.detach()
+	_ = l.socket.Close()
+	ls.metrics.NotListening(l.address)
 	ls.drainLater(l.server, func() {
 		if l.face != nil {
 			if s := l.face.pinned.Load(); s != nil {
@@ -230,14 +261,11 @@ func (ls *listeners) remove(l *listener) {
 			}
 		}
 	})
-	<-l.server.done
-	_ = l.socket.Close()
 }
 
 // drainLater drains a server that has no successor or has one already.
 func (ls *listeners) drainLater(s *server, then func()) {
 	timeout := ls.running.Load().cfg.GetDrainTimeout().AsDuration()
-	_ = s.turn.Close()
 	ls.going.Go(func() {
 		defer then()
 		ctx, cancel := context.WithTimeout(context.Background(), timeout) //nolint:forbidigo // Whoever reloads does not wait.
@@ -253,11 +281,11 @@ func (ls *listeners) shutdown(ctx context.Context) error {
 	var draining sync.WaitGroup
 	failures := make(chan error, len(ls.open))
 	for key, l := range ls.open {
+		l.unwatch()
 		if key == adminKey {
 			continue
 		}
-		_ = l.server.turn.Close()
-		<-l.server.done
+		l.server.detach()
 		_ = l.socket.Close()
 		draining.Go(func() { failures <- l.server.drain(ctx) })
 	}

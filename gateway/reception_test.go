@@ -746,19 +746,21 @@ func TestOriginOfErrorsOverREST(t *testing.T) {
 
 // TestOriginOfABrokenStream looks at a stream that ran out of time after its first line.
 func TestOriginOfABrokenStream(t *testing.T) {
-	for origin, end := range map[string]func(context.Context) error{
-		"gateway": func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
-		"":        func(context.Context) error { return status.Error(codes.DeadlineExceeded, "mine") },
+	for origin, end := range map[string]func(answered <-chan struct{}) error{
+		"gateway": func(answered <-chan struct{}) error { <-answered; return nil }, // It knows of no deadline.
+		"":        func(<-chan struct{}) error { return status.Error(codes.DeadlineExceeded, "mine") },
 	} {
+		answered := make(chan struct{})
 		o := newOrders()
 		o.watch = func(_ *orderv1.WatchOrderRequest, ss grpc.ServerStreamingServer[orderv1.WatchOrderResponse]) error {
 			ss.SetTrailer(metadata.Pairs("cardea-origin", "gateway"))
 			if err := ss.Send(&orderv1.WatchOrderResponse{}); err != nil {
 				return err
 			}
-			return end(ss.Context())
+			return end(answered)
 		}
 		a := send(t, startOrders(t, o), "GET", "/v1/orders/1:watch", "", "X-Server-Timeout", "0.3", "Te", "trailers")
+		close(answered)
 		if !strings.Contains(a.body, `{"@status":{"code":4,`) || a.Trailer.Get("Cardea-Origin") != origin {
 			t.Errorf("want %q: %s %v", origin, a.body, a.Trailer)
 		}

@@ -72,7 +72,7 @@ func (g *Gateway) reload() error {
 		return err
 	}
 	cfg := file.Config()
-	all, certificates := wants(cfg)
+	all, certificates := g.wants(cfg)
 	next, err := g.compile(cfg)
 	if err := errors.Join(err, certificates); err != nil {
 		if next != nil {

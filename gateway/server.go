@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cardea-gateway/cardea/gateway/internal/frontend"
+	"github.com/cardea-gateway/cardea/gateway/internal/listen"
 	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
 )
 
@@ -29,10 +29,10 @@ const (
 type server struct {
 	*http.Server
 
-	turn     *turn
-	done     chan struct{}
-	retiring atomic.Bool
-	cut      context.CancelCauseFunc // Ends all calls.
+	accepting *listen.Listener
+	done      chan struct{}
+	retiring  atomic.Bool
+	cut       context.CancelCauseFunc // Ends all calls.
 
 	connections sync.Map     // net.Conn to *connection.
 	http1       atomic.Int64 // Connections that do not speak HTTP/2, as far as is known.
@@ -48,13 +48,13 @@ type connection struct {
 type connectionKey struct{}
 
 // newServer returns a server that does not serve yet.
-func (g *Gateway) newServer(cfg *configv1.Config, handler http.Handler, tlsConfig *tls.Config, t *turn) *server {
+func (g *Gateway) newServer(cfg *configv1.Config, handler http.Handler, accepting *listen.Listener) *server {
 	limits, timeouts := cfg.GetLimits(), cfg.GetTimeouts()
 	base, cut := context.WithCancelCause(context.Background()) //nolint:forbidigo // Its calls end with their connections.
-	s := &server{turn: t, done: make(chan struct{}), cut: cut}
+	s := &server{accepting: accepting, done: make(chan struct{}), cut: cut}
 	age := timeouts.GetConnectionAge().AsDuration()
 	s.Server = &http.Server{
-		Handler: handler, TLSConfig: tlsConfig, Protocols: new(http.Protocols),
+		Handler: handler, Protocols: new(http.Protocols),
 		ReadHeaderTimeout: timeouts.GetRequestHeader().AsDuration(), IdleTimeout: timeouts.GetConnectionIdle().AsDuration(),
 		MaxHeaderBytes: int(limits.GetMaxHeaderBytes()),
 		HTTP2: &http.HTTP2Config{
@@ -66,13 +66,17 @@ func (g *Gateway) newServer(cfg *configv1.Config, handler http.Handler, tlsConfi
 		ConnState:   s.changed,
 	}
 	s.Protocols.SetHTTP1(true)
-	s.Protocols.SetUnencryptedHTTP2(tlsConfig == nil)
-	s.Protocols.SetHTTP2(tlsConfig != nil)
+	s.Protocols.SetHTTP2(true)
+	s.Protocols.SetUnencryptedHTTP2(true)
 	return s
 }
 
 // connected notes a new connection.
 func (s *server) connected(ctx context.Context, conn net.Conn, age time.Duration) context.Context {
+	ctx = s.accepting.ConnContext(ctx, conn)
+	if facts, ok := listen.FromContext(ctx); ok && facts.TLS != nil {
+		ctx = frontend.WithTLS(ctx, facts.TLS)
+	}
 	c := &connection{server: s}
 	if age > 0 { // Spread by a tenth: connections that were opened together shall not be closed together.
 		c.retireAt = time.Now().Add(age + time.Duration((rand.Float64()-0.5)/5*float64(age))) //nolint:gosec // Not for secrets.
@@ -106,25 +110,26 @@ func retire(x frontend.Exchange) bool {
 
 // start serves until drain; failed is told if that ends by itself.
 func (s *server) start(failed func(error)) {
-	var listener net.Listener = s.turn
-	if s.TLSConfig != nil {
-		listener = tls.NewListener(listener, s.TLSConfig)
-	}
 	go func() {
 		defer close(s.done)
-		if err := s.Serve(listener); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+		if err := s.Serve(s.accepting); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			failed(err)
 		}
 	}()
+}
+
+// detach stops taking connections off the socket, which stays open for whoever serves it next.
+func (s *server) detach() {
+	_ = s.accepting.Detach() // Sockets of another kind have been refused when they were opened.
 }
 
 // drain stops taking connections and calls, without closing the socket. Calls in flight finish; those that have not when
 // the context ends are told so, with UNAVAILABLE, and what does not even end then is cut off, which is an error.
 func (s *server) drain(ctx context.Context) error {
 	s.retiring.Store(true)
-	_ = s.turn.Close()
-	<-s.done
+	s.detach()
 	s.partPolitely(ctx)
+	defer func() { <-s.done }()
 	defer s.cut(errStopping)
 	if s.Shutdown(ctx) == nil {
 		return nil
@@ -136,7 +141,7 @@ func (s *server) drain(ctx context.Context) error {
 		return nil
 	}
 	_ = s.Close()
-	return fmt.Errorf("gateway: %s: calls were cut off: drain_timeout was over", s.turn.Addr())
+	return fmt.Errorf("gateway: %s: calls were cut off: drain_timeout was over", s.accepting.Addr())
 }
 
 // partPolitely waits for HTTP/1.1 connections to go: the next answer on each closes it. Closing one that is idle would hit
@@ -153,41 +158,4 @@ func (s *server) partPolitely(ctx context.Context) {
 			return
 		}
 	}
-}
-
-// turn is a listener on a socket that others may serve afterwards: Close leaves the socket open.
-type turn struct {
-	net.Listener
-
-	closed atomic.Bool
-}
-
-// newTurn takes over a socket that nobody else is accepting from.
-func newTurn(socket net.Listener) (*turn, error) {
-	return &turn{Listener: socket}, setDeadline(socket, time.Time{})
-}
-
-// Accept returns the next connection.
-func (t *turn) Accept() (net.Conn, error) {
-	conn, err := t.Listener.Accept()
-	if err != nil && t.closed.Load() {
-		return nil, net.ErrClosed
-	}
-	return conn, err
-}
-
-// Close makes Accept return.
-func (t *turn) Close() error {
-	if t.closed.Swap(true) { // By now the socket may be somebody else's.
-		return nil
-	}
-	return setDeadline(t.Listener, time.Unix(1, 0))
-}
-
-func setDeadline(socket net.Listener, deadline time.Time) error {
-	s, ok := socket.(interface{ SetDeadline(at time.Time) error })
-	if !ok {
-		return fmt.Errorf("gateway: a listener of type %T can't be handed on", socket)
-	}
-	return s.SetDeadline(deadline)
 }

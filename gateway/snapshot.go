@@ -87,11 +87,15 @@ func (c *compiler) digest(h hash.Hash) {
 func (c *compiler) open(field string, cfg *configv1.Backend) {
 	b, err := c.pool.Open(upstream.Options{
 		Name: cfg.GetName(), Target: cfg.GetTarget(), Version: c.options.version,
-		MaxMessageBytes: int(c.cfg.GetLimits().GetMaxMessageBytes()),
+		MaxMessageBytes: int(c.cfg.GetLimits().GetMaxMessageBytes()), TLS: cfg.GetTls(), Log: c.options.log,
 	})
 	c.backends = append(c.backends, b)
 	if err != nil {
-		c.fail(config.At(field+".target", err))
+		blamed := ".target"
+		if cfg.GetTls() != nil {
+			blamed = ".tls"
+		}
+		c.fail(config.At(field+blamed, err))
 		return
 	}
 	c.out.backends = append(c.out.backends, b)

@@ -2,6 +2,7 @@ package frontend
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -77,7 +78,24 @@ func (x *netHTTP) Major() int               { return x.r.ProtoMajor }
 func (x *netHTTP) Header() call.Header      { return requestHeader(x.r.Header) }
 func (x *netHTTP) Body() io.ReadCloser      { return &x.body }
 func (x *netHTTP) Remote() netip.AddrPort   { return x.remote }
-func (x *netHTTP) Secure() bool             { return x.r.TLS != nil }
+func (x *netHTTP) Secure() bool             { return x.tls() != nil }
+
+type tlsKey struct{}
+
+// WithTLS makes the TLS state of a connection known to the exchanges on it, where net/http sees another connection than the
+// one that speaks TLS.
+func WithTLS(ctx context.Context, state *tls.ConnectionState) context.Context {
+	return context.WithValue(ctx, tlsKey{}, state)
+}
+
+// tls returns the TLS state of the connection; nil is cleartext.
+func (x *netHTTP) tls() *tls.ConnectionState {
+	if x.r.TLS != nil {
+		return x.r.TLS
+	}
+	state, _ := x.r.Context().Value(tlsKey{}).(*tls.ConnectionState)
+	return state
+}
 
 func (x *netHTTP) HeaderFields() int {
 	n := 0
@@ -92,9 +110,9 @@ func (x *netHTTP) Peer() *peer.Peer {
 	if local, ok := x.r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
 		p.LocalAddr = local
 	}
-	if x.r.TLS != nil {
+	if state := x.tls(); state != nil {
 		p.AuthInfo = credentials.TLSInfo{
-			State:          *x.r.TLS,
+			State:          *state,
 			CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity},
 		}
 	}

@@ -18,6 +18,8 @@ type Metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	reloads  reloads
+
+	listeners *listeners
 }
 
 // NewMetrics returns metrics in a registry of their own, with those of the Go runtime and of the process.
@@ -42,7 +44,7 @@ func NewMetrics(version string) *Metrics {
 		ConstLabels: prometheus.Labels{"version": version},
 	})
 	build.Set(1)
-	m.reloads = newReloads(m.registry)
+	m.reloads, m.listeners = newReloads(m.registry), newListeners(m.registry)
 	m.registry.MustRegister(m.requests, m.duration, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

@@ -3,15 +3,15 @@ package upstream
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/credentials/insecure"
 	_ "google.golang.org/grpc/encoding/gzip" // Backends may compress their answers.
-	"google.golang.org/grpc/resolver"
+	"google.golang.org/protobuf/proto"
 
-	"github.com/cardea-gateway/cardea/discovery/static"
+	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
 )
 
 // Options describe a backend.
@@ -22,6 +22,10 @@ type Options struct {
 	Target string
 	// MaxMessageBytes bounds a message in either direction, after decompression.
 	MaxMessageBytes int
+	// TLS is spoken to instances, if set. Its files are read anew for new connections when they have changed.
+	TLS *configv1.BackendTls
+	// Log gets what is wrong with changed files. Nil: nowhere.
+	Log *slog.Logger
 	// Version of the gateway, for the user agent that instances see.
 	Version string
 }
@@ -52,14 +56,18 @@ type connection struct {
 
 // identity is the same for options that can share a connection.
 func (o Options) identity() string {
-	return fmt.Sprintf("%s %d %s", o.Target, o.MaxMessageBytes, o.Version)
+	secured, _ := proto.MarshalOptions{Deterministic: true}.Marshal(o.TLS) // Of valid text, it can't fail.
+	return fmt.Sprintf("%s %d %s %t %q", o.Target, o.MaxMessageBytes, o.Version, o.TLS != nil, secured)
 }
 
-// dial returns a connection without connecting; only a target that can't be understood is an error.
+// dial returns a connection without connecting. Errors are a target that can't be understood, and TLS files that can't be
+// used.
 func dial(o Options) (*connection, error) {
-	conn, err := grpc.NewClient(o.Target,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithResolvers(resolvers()...),
+	secured, err := secure(o)
+	if err != nil {
+		return nil, fmt.Errorf("backend %q: %w", o.Name, err)
+	}
+	conn, err := grpc.NewClient(o.Target, append(secured,
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDefaultServiceConfig(roundRobin),
 		grpc.WithDisableRetry(),
@@ -73,7 +81,7 @@ func dial(o Options) (*connection, error) {
 			grpc.MaxCallRecvMsgSize(o.MaxMessageBytes),
 			grpc.MaxCallSendMsgSize(o.MaxMessageBytes),
 		),
-	)
+	)...)
 	if err != nil {
 		return nil, fmt.Errorf("backend %q: %w", o.Name, err)
 	}
@@ -81,8 +89,6 @@ func dial(o Options) (*connection, error) {
 	c.attempt = chain(c.pick)
 	return c, nil
 }
-
-func resolvers() []resolver.Builder { return []resolver.Builder{static.NewBuilder()} }
 
 // Name returns the backend's name in logs and metrics.
 func (b *Backend) Name() string { return b.name }

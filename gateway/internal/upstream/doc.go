@@ -6,4 +6,5 @@
 //   - pool.go: connections shared by backends, and kept over reloads
 //   - attempt.go: the attempt chain, and what is noted of one attempt
 //   - codec.go: messages as raw bytes
+//   - tls.go: TLS to instances, with files that change
 package upstream

@@ -3,11 +3,8 @@ package upstream
 import (
 	"testing"
 
-	"go.uber.org/goleak"
 	"google.golang.org/grpc/connectivity"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestPoolSharesAConnectionUntilNobodyHoldsIt(t *testing.T) {
 	var pool Pool
