@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -29,9 +30,13 @@ func TestNothingIsLost(t *testing.T) {
 	backends := []*instance{startInstance(t, callTime), startInstance(t, callTime)}
 	folder, pool := t.TempDir(), x509.NewCertPool()
 	writeCertificate(t, folder, pool)
-	g := &upgradable{file: filepath.Join(folder, "cardea.yaml"), pidFile: filepath.Join(folder, "cardea.pid")}
+	// Ports of their own: the next process finds its sockets by their addresses.
+	g := &upgradable{
+		file: filepath.Join(folder, "cardea.yaml"), pidFile: filepath.Join(folder, "cardea.pid"),
+		plain: freeAddress(t), tls: freeAddress(t), admin: freeAddress(t),
+	}
 	configure := func(round int) {
-		text := losslessConfig(round, folder, backends[0].address, backends[1].address)
+		text := g.configuration(round, backends[0].address, backends[1].address)
 		if err := errors.Join(os.WriteFile(g.file+".next", []byte(text), 0o600), os.Rename(g.file+".next", g.file)); err != nil {
 			t.Fatal(err)
 		}
@@ -82,14 +87,14 @@ func TestNothingIsLost(t *testing.T) {
 	}
 }
 
-// losslessConfig differs from round to round in something that every kind of reload has to do with.
-func losslessConfig(round int, folder, first, second string) string {
+// configuration differs from round to round in what all kinds of reload are about.
+func (g *upgradable) configuration(round int, first, second string) string {
 	targets := []string{first + "," + second, second + "," + first, first, second}
 	return fmt.Sprintf(`listeners:
-  - address: 127.0.0.1:0
-  - address: localhost:0
+  - address: %s
+  - address: %s
     tls: {certificates: [{certificate_file: certificate.pem, private_key_file: key.pem}]}
-admin: {address: "127.0.0.1:0"}
+admin: {address: "%s"}
 backends:
   - name: order
     target: static:///%s
@@ -101,7 +106,7 @@ limits: {max_header_bytes: %d}
 reload: {ignore_file_changes: true}
 drain_delay: 0.5s
 access_log: {disabled: true}
-`, targets[round%len(targets)], 10_000+round/5)
+`, g.plain, g.tls, g.admin, targets[round%len(targets)], 10_000+round/5)
 }
 
 // upgradable is a gateway whose process changes.
@@ -122,25 +127,22 @@ func (g *upgradable) start(t *testing.T) {
 			}
 		}
 	})
-	g.waitFor(t, "the addresses", func() bool {
-		var serving []string
-		for line := range strings.Lines(g.stderr.String()) {
-			if _, address, ok := strings.Cut(line, `"msg":"serving","address":"`); ok {
-				serving = append(serving, strings.TrimRight(address, "\"}\n"))
-			}
-			if _, address, ok := strings.Cut(line, `"msg":"admin","address":"`); ok {
-				g.admin = strings.TrimRight(address, "\"}\n")
-			}
-		}
-		if len(serving) == 2 {
-			g.plain, g.tls = serving[0], serving[1]
-		}
-		return g.admin != "" && g.tls != ""
-	})
+	g.waitFor(t, "the gateway to be ready", func() bool { return strings.Contains(g.stderr.String(), `"msg":"ready"`) })
 	eventually(t, "the process id in its file", func() bool {
 		_, err := os.Stat(g.pidFile)
 		return err == nil
 	})
+}
+
+// freeAddress returns an address that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
 }
 
 // pid reads the file with the process id.

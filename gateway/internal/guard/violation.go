@@ -7,7 +7,8 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"time")
+	"time"
+)
 
 // Bounds on telling a client why it is refused.
 const (
@@ -30,7 +31,9 @@ func (v *Violation) Error() string { return "malformed HTTP: " + v.Message }
 
 const reasonMalformed = "MALFORMED_HTTP"
 
-func refuseAs(status int, reason, message string) *Violation { return &Violation{status, reason, message} }
+func refuseAs(status int, reason, message string) *Violation {
+	return &Violation{status, reason, message}
+}
 
 func malformed(message string) *Violation {
 	return refuseAs(http.StatusBadRequest, reasonMalformed, message)
@@ -84,7 +87,7 @@ func closeWrite(conn net.Conn) {
 // answer is the whole HTTP response.
 func (v *Violation) answer(now time.Time) []byte {
 	message, _ := json.Marshal(v.Message) //nolint:errchkjson // A string always has a JSON form.
-	code := 3 // INVALID_ARGUMENT
+	code := 3                             // INVALID_ARGUMENT
 	if v.Status == http.StatusRequestHeaderFieldsTooLarge {
 		code = 8 // RESOURCE_EXHAUSTED
 	}
