@@ -35,7 +35,8 @@ type server struct {
 	cut       context.CancelCauseFunc // Ends all calls.
 
 	connections sync.Map     // net.Conn to *connection.
-	http1       atomic.Int64 // Connections that do not speak HTTP/2, as far as is known.
+	known       atomic.Int64 // Connections that net/http has.
+	http1       atomic.Int64 // Of them, those that do not speak HTTP/2, as far as is known.
 }
 
 // connection is what a server knows of one of its connections.
@@ -82,6 +83,7 @@ func (s *server) connected(ctx context.Context, conn net.Conn, age time.Duration
 		c.retireAt = time.Now().Add(age + time.Duration((rand.Float64()-0.5)/5*float64(age))) //nolint:gosec // Not for secrets.
 	}
 	s.connections.Store(conn, c)
+	s.known.Add(1)
 	s.http1.Add(1)
 	return context.WithValue(ctx, connectionKey{}, c)
 }
@@ -91,7 +93,12 @@ func (s *server) changed(conn net.Conn, state http.ConnState) {
 	if state != http.StateClosed && state != http.StateHijacked {
 		return
 	}
-	if c, ok := s.connections.LoadAndDelete(conn); ok && !c.(*connection).http2.Load() { //nolint:forcetypeassert // Of connected's making.
+	c, ok := s.connections.LoadAndDelete(conn)
+	if !ok {
+		return
+	}
+	s.known.Add(-1)
+	if !c.(*connection).http2.Load() { //nolint:forcetypeassert // Of connected's making.
 		s.http1.Add(-1)
 	}
 }
@@ -144,14 +151,15 @@ func (s *server) drain(ctx context.Context) error {
 	return fmt.Errorf("gateway: %s: calls were cut off: drain_timeout was over", s.accepting.Addr())
 }
 
-// partPolitely waits for HTTP/1.1 connections to go: the next answer on each closes it. Closing one that is idle would hit
-// the request that its client may be sending at this moment; over HTTP/2, GOAWAY does no such harm.
+// partPolitely waits for connections that were accepted and have not come to a request yet, and for HTTP/1.1 connections to
+// go: the next answer on each closes it. Closing one that is idle would hit the request that its client may be sending at
+// this moment; over HTTP/2, GOAWAY does no such harm.
 func (s *server) partPolitely(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, politeness)
 	defer cancel()
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
-	for s.http1.Load() > 0 {
+	for s.http1.Load() > 0 || int64(s.accepting.Open()) > s.known.Load() {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():

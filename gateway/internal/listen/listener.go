@@ -151,13 +151,17 @@ func (l *Listener) Close() error {
 }
 
 // Detach stops accepting and leaves the socket open, for whoever serves it next: connections wait there meanwhile. Those
-// that have been accepted become ready and are returned by Accept, until Close. It fails if the socket has no deadlines.
+// that have been accepted become ready and are returned by Accept, until Close. It fails if the socket has no deadlines. A
+// second call does nothing: by then the socket may be somebody else's.
 func (l *Listener) Detach() error {
 	socket, ok := l.inner.(interface{ SetDeadline(t time.Time) error })
 	if !ok {
 		return fmt.Errorf("listen: a %T can't stop without being closed", l.inner)
 	}
-	l.detached.Store(true)
+	if l.detached.Swap(true) {
+		<-l.accepts
+		return nil
+	}
 	l.stopOnce.Do(func() { close(l.stop) })
 	if err := socket.SetDeadline(time.Unix(1, 0)); err != nil {
 		return fmt.Errorf("listen: %w", err)

@@ -460,6 +460,27 @@ func TestDetachHandsTheSocketOver(t *testing.T) {
 	exchange(t, s.dial(t, "127.0.0.1"), request)
 }
 
+// TestDetachedTwiceLeavesTheNextAlone detaches a listener again after another one has taken its socket over.
+func TestDetachedTwiceLeavesTheNextAlone(t *testing.T) {
+	socket, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	for range 50 {
+		first := listen.New(socket, listen.Options{})
+		if err := first.Detach(); err != nil {
+			t.Fatal(err)
+		}
+		second := listen.New(socket, listen.Options{})
+		var racing sync.WaitGroup
+		racing.Go(func() { _ = first.Detach() })
+		racing.Go(func() { _ = second.Detach() })
+		racing.Wait()
+		_, _ = first.Close(), second.Close()
+	}
+}
+
 // closedOnly is a listener without deadlines.
 type closedOnly struct{ net.Listener }
 
