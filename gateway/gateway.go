@@ -40,7 +40,8 @@ type Gateway struct {
 	handOver   sync.Once
 
 	reloading  sync.Mutex // Guards what follows.
-	listeners  *listeners // Nil unless the gateway serves.
+	listeners  *listeners // Nil until the gateway serves.
+	draining   bool
 	retired    []*snapshot
 	lastReload *reloadAttempt
 
@@ -170,7 +171,7 @@ func (g *Gateway) listen() (*listeners, error) {
 	if err != nil {
 		return nil, s.explain(err)
 	}
-	ls := &listeners{Gateway: g, open: map[string]*listener{}, failed: make(chan error, 1)}
+	ls := g.newListeners()
 	if err := ls.prepare(all); err != nil {
 		return nil, s.explain(err)
 	}
@@ -197,10 +198,10 @@ func text(addresses []net.Addr) []string {
 
 // drain stops a gateway that serves.
 func (g *Gateway) drain(ls *listeners) error {
-	g.reloading.Lock() // No more reloads.
-	defer g.reloading.Unlock()
-	g.listeners = nil
+	g.reloading.Lock()
+	g.draining = true // No more reloads.
 	cfg := g.running.Load().cfg
+	g.reloading.Unlock()
 	g.setReady(false)
 	g.options.log.Info("stopping", "drain_delay", cfg.GetDrainDelay().AsDuration().String(),
 		"drain_timeout", cfg.GetDrainTimeout().AsDuration().String())

@@ -31,16 +31,21 @@ type snapshot struct {
 	holders atomic.Int64    // Calls, and one for being in force.
 	over    context.Context //nolint:containedctx // Ends streams that have run under it for too long.
 	end     context.CancelCauseFunc
-	unused  chan struct{} // Closed when nobody holds it any more.
+	ownOver context.Context //nolint:containedctx // The same for the gateway's own services, which end when it stops, too.
+	unused  chan struct{}   // Closed when nobody holds it any more.
 }
 
 // errRetired is what streams get that outlive their configuration by too much.
 var errRetired = call.Refuse(codes.Unavailable, "CONFIGURATION_RETIRED",
 	"the configuration that this stream began under is out of force: begin it again")
 
-func newSnapshot(cfg *configv1.Config) *snapshot {
+func newSnapshot(cfg *configv1.Config, stopping context.Context) *snapshot { //nolint:revive // It is not the snapshot's context.
 	s := &snapshot{cfg: cfg, faces: map[string]*sites{}, unused: make(chan struct{})}
 	s.over, s.end = context.WithCancelCause(context.Background()) //nolint:forbidigo // It belongs to no call.
+	own, endOwn := context.WithCancelCause(s.over)
+	unlink := context.AfterFunc(stopping, func() { endOwn(context.Cause(stopping)) })
+	context.AfterFunc(own, func() { unlink() })
+	s.ownOver = own
 	s.holders.Store(1)
 	return s
 }
@@ -98,6 +103,7 @@ type face struct {
 
 	key    string
 	pinned atomic.Pointer[snapshot] // The last one that had the listener, once it is going.
+	gone   atomic.Bool              // And given up again.
 }
 
 var _ frontend.Tables = (*face)(nil)
@@ -112,12 +118,19 @@ func (f *face) Enter(authority string) *frontend.Table {
 		if sites, ok := s.faces[f.key]; ok {
 			return sites.table(authority)
 		}
-		s.release() // A reload is just taking the listener away.
+		s.release()
+		if f.gone.Load() { // A call on a connection that is over.
+			return &frontend.Table{}
+		}
 	}
 }
 
 // Leave gives a table back.
-func (f *face) Leave(t *frontend.Table) { t.Owner.(*snapshot).release() } //nolint:forcetypeassert // Of compile's making.
+func (f *face) Leave(t *frontend.Table) {
+	if s, ok := t.Owner.(*snapshot); ok {
+		s.release()
+	}
+}
 
 // adminFace hands out the table of the admin address.
 type adminFace struct{ *Gateway }

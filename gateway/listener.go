@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,8 +20,8 @@ import (
 	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
 )
 
-// adminKey is the key of the admin address. No listener of the configuration has it.
-const adminKey = "admin"
+// adminKey begins the key of the admin address. No listener of the configuration has such a key.
+const adminKey = "admin "
 
 // listenerKeys returns what a listener is known by over reloads: its address, and a number where an address stands
 // several times (port 0 may).
@@ -91,7 +92,8 @@ func (g *Gateway) wants(cfg *configv1.Config) ([]*wanted, error) {
 		failures = append(failures, config.At(field+".proxy_protocol", err))
 		all = append(all, w)
 	}
-	all = append(all, &wanted{key: adminKey, field: "admin.address", address: cfg.GetAdmin().GetAddress(), cfg: &configv1.Listener{}})
+	address := cfg.GetAdmin().GetAddress()
+	all = append(all, &wanted{key: adminKey + address, field: "admin.address", address: address, cfg: &configv1.Listener{}})
 	return all, errors.Join(failures...)
 }
 
@@ -101,7 +103,15 @@ type listeners struct {
 
 	open   map[string]*listener
 	failed chan error
-	going  sync.WaitGroup // Servers and listeners on their way out.
+	going  sync.WaitGroup     // Servers and listeners on their way out, and those who watch certificates.
+	life   context.Context    //nolint:containedctx // Until when they may take their time.
+	end    context.CancelFunc // Ends it.
+}
+
+func (g *Gateway) newListeners() *listeners {
+	ls := &listeners{Gateway: g, open: map[string]*listener{}, failed: make(chan error, 1)}
+	ls.life, ls.end = context.WithCancel(context.Background()) //nolint:forbidigo // Shutdown ends it.
+	return ls
 }
 
 // prepare opens the sockets that are wanted and not open. On failure none of them stays open.
@@ -139,7 +149,7 @@ func (ls *listeners) openListener(w *wanted) (*listener, error) {
 		return nil, errors.Join(fmt.Errorf("a listener of type %T can't be handed on", socket), socket.Close())
 	}
 	l := &listener{key: w.key, address: w.address, socket: socket}
-	if w.key == adminKey {
+	if strings.HasPrefix(w.key, adminKey) {
 		l.handler = ls.adminHandler()
 		return l, nil
 	}
@@ -256,6 +266,7 @@ func (ls *listeners) remove(l *listener) {
 	ls.metrics.NotListening(l.address)
 	ls.drainLater(l.server, func() {
 		if l.face != nil {
+			l.face.gone.Store(true)
 			if s := l.face.pinned.Load(); s != nil {
 				s.release()
 			}
@@ -263,50 +274,80 @@ func (ls *listeners) remove(l *listener) {
 	})
 }
 
-// drainLater drains a server that has no successor or has one already.
+// drainLater drains a server that has no successor or has one already. Its calls have as long as those of a configuration
+// that is out of force.
 func (ls *listeners) drainLater(s *server, then func()) {
-	timeout := ls.running.Load().cfg.GetDrainTimeout().AsDuration()
+	age := ls.running.Load().cfg.GetReload().GetMaxStreamAge().AsDuration()
 	ls.going.Go(func() {
 		defer then()
-		ctx, cancel := context.WithTimeout(context.Background(), timeout) //nolint:forbidigo // Whoever reloads does not wait.
+		ctx, cancel := context.WithCancel(ls.life)
+		if age > 0 {
+			ctx, cancel = context.WithTimeout(ls.life, age)
+		}
 		defer cancel()
-		if err := s.drain(ctx); err != nil {
+		if err := s.drain(ctx, errRetired); err != nil {
 			ls.options.log.Warn("a listener that was reconfigured cut calls off", "error", err)
 		}
 	})
 }
 
-// shutdown drains all servers, the admin address last, so that probes can ask until the end.
+// shutdown drains all servers, the admin address last, so that operators can ask until the end; but at once if another
+// process answers them already.
 func (ls *listeners) shutdown(ctx context.Context) error {
+	defer ls.end()
+	defer context.AfterFunc(ctx, ls.end)() // Those that were on their way out before have no more time than the others.
 	var draining sync.WaitGroup
 	failures := make(chan error, len(ls.open))
-	for key, l := range ls.open {
-		l.unwatch()
-		if key == adminKey {
-			continue
-		}
+	drain := func(ctx context.Context, l *listener) {
 		l.server.detach()
 		_ = l.socket.Close()
-		draining.Go(func() { failures <- l.server.drain(ctx) })
+		draining.Go(func() { failures <- l.server.drain(ctx, errStopping) })
+	}
+	admin := ls.admin()
+	for _, l := range ls.open {
+		l.unwatch()
+		if l != admin || ls.isHandedOver() {
+			drain(ctx, l)
+		}
 	}
 	draining.Wait()
 	ls.going.Wait()
+	if !ls.isHandedOver() {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+		defer cancel()
+		drain(last, admin)
+		draining.Wait()
+	}
 	close(failures)
 	var all []error
 	for err := range failures {
 		all = append(all, err)
 	}
-	admin := ls.open[adminKey]
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
-	defer cancel()
-	_ = admin.server.drain(last)
-	_ = admin.socket.Close()
 	return errors.Join(all...)
+}
+
+func (g *Gateway) isHandedOver() bool {
+	select {
+	case <-g.handedOver:
+		return true
+	default:
+		return false
+	}
+}
+
+// admin returns the listener of the admin address.
+func (ls *listeners) admin() *listener {
+	for _, l := range ls.open {
+		if l.face == nil {
+			return l
+		}
+	}
+	return nil
 }
 
 // addresses returns where the gateway listens, in the order of the configuration.
 func (ls *listeners) addresses(cfg *configv1.Config) Addresses {
-	a := Addresses{Admin: ls.open[adminKey].socket.Addr()}
+	a := Addresses{Admin: ls.admin().socket.Addr()}
 	for _, key := range listenerKeys(cfg) {
 		a.Listeners = append(a.Listeners, ls.open[key].socket.Addr())
 	}

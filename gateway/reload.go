@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -14,6 +13,8 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/cardea-gateway/cardea/gateway/config"
+	"github.com/cardea-gateway/cardea/gateway/internal/pemfile"
+	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
 )
 
 // Trigger says what caused a reload.
@@ -49,7 +50,7 @@ func (g *Gateway) Reload(_ context.Context, trigger Trigger) error {
 	}
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
-	if g.stopping.Err() != nil {
+	if g.draining {
 		return errStopping
 	}
 	before := g.running.Load()
@@ -83,7 +84,7 @@ func (g *Gateway) reload() error {
 	next.file = file
 	if next.digest == g.running.Load().digest {
 		next.release()
-		return nil
+		return file.Explain(g.rereadCertificates())
 	}
 	if g.listeners == nil {
 		g.enforce(next)
@@ -98,6 +99,20 @@ func (g *Gateway) reload() error {
 	g.enforce(next)
 	g.listeners.apply(cfg, all)
 	return nil
+}
+
+// rereadCertificates takes up files that have changed without anybody noticing, such as on a network file system.
+func (g *Gateway) rereadCertificates() error {
+	if g.listeners == nil {
+		return nil
+	}
+	var failures []error
+	for _, l := range g.listeners.open {
+		if l.tls != nil {
+			failures = append(failures, l.tls.Reload())
+		}
+	}
+	return errors.Join(failures...)
 }
 
 // enforce puts a snapshot in force and retires the one before.
@@ -161,6 +176,9 @@ func (g *Gateway) retireAll() {
 // settle is how long files must have been left alone before they are read: editors and deployments write in steps.
 const settle = 200 * time.Millisecond
 
+// again is when folders are looked for again that are not there.
+const again = time.Second
+
 // newWatcher watches the folders of the files that make the configuration, since files are often replaced, by renaming or
 // through a symbolic link. It returns nil where nothing is to be watched.
 func (g *Gateway) newWatcher() *fsnotify.Watcher {
@@ -172,7 +190,7 @@ func (g *Gateway) newWatcher() *fsnotify.Watcher {
 		g.options.log.Warn("changes of the configuration file can't be noticed: reload by signal", "error", err)
 		return nil
 	}
-	g.watchFolders(watcher)
+	_ = g.watchFolders(watcher) // It is tried again with every change.
 	return watcher
 }
 
@@ -181,12 +199,16 @@ func (g *Gateway) watch(ctx context.Context, watcher *fsnotify.Watcher) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	timer.Stop()
+	waiting := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-watcher.Events:
-			timer.Reset(settle)
+			if !waiting { // A busy folder must not put it off for ever.
+				waiting = true
+				timer.Reset(settle)
+			}
 		case err := <-watcher.Errors:
 			g.options.log.Warn("changes of the configuration file may go unnoticed", "error", err)
 		case <-timer.C:
@@ -194,22 +216,46 @@ func (g *Gateway) watch(ctx context.Context, watcher *fsnotify.Watcher) {
 				g.seen = now
 				_ = g.Reload(ctx, TriggerFile) // It is logged.
 			}
-			g.watchFolders(watcher)
+			if waiting = !g.watchFolders(watcher); waiting {
+				timer.Reset(again)
+			}
 		}
 	}
 }
 
-// files returns the files that make the configuration, each once: in force, and as it lies there now.
+// files returns the files that make the configuration, each once: in force, and as it lies there now. Certificates are among
+// them because one that is not there yet makes a reload fail.
 func (g *Gateway) files() []string {
 	files := []string{g.path}
 	if s := g.running.Load(); s != nil {
-		files = append(files, s.cfg.GetDescriptors().GetImages()...)
+		files = append(files, filesOf(s.cfg)...)
 	}
 	if next, err := config.Load(g.path); err == nil {
-		files = append(files, next.Config().GetDescriptors().GetImages()...)
+		files = append(files, filesOf(next.Config())...)
 	}
 	slices.Sort(files)
 	return slices.Compact(files)
+}
+
+// filesOf returns the files that a configuration names.
+func filesOf(cfg *configv1.Config) []string {
+	files := slices.Clone(cfg.GetDescriptors().GetImages())
+	add := func(c *configv1.Certificate, ca string) {
+		for _, file := range []string{c.GetCertificateFile(), c.GetPrivateKeyFile(), ca} {
+			if file != "" {
+				files = append(files, file)
+			}
+		}
+	}
+	for _, l := range cfg.GetListeners() {
+		for _, c := range l.GetTls().GetCertificates() {
+			add(c, l.GetTls().GetClientCertificates().GetCaFile())
+		}
+	}
+	for _, b := range cfg.GetBackends() {
+		add(b.GetTls().GetCertificate(), b.GetTls().GetCaFile())
+	}
+	return files
 }
 
 // fingerprint hashes the content of the files.
@@ -223,13 +269,15 @@ func (g *Gateway) fingerprint() [sha256.Size]byte {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// watchFolders adds the folders of the files; those that are watched already stay.
-func (g *Gateway) watchFolders(watcher *fsnotify.Watcher) {
+// watchFolders adds the folders of the files; those that are watched already stay. It tells whether all of them are.
+func (g *Gateway) watchFolders(watcher *fsnotify.Watcher) (all bool) {
+	all = true
 	for _, file := range g.files() {
-		if err := watcher.Add(filepath.Dir(file)); err != nil {
-			g.options.log.Warn("changes go unnoticed", "file", file, "error", err)
+		for _, folder := range pemfile.Folders(file) {
+			all = watcher.Add(folder) == nil && all
 		}
 	}
+	return all
 }
 
 // explain shows the place of an error in the file that the snapshot was made from.

@@ -61,6 +61,8 @@ func (g *Gateway) newServer(cfg *configv1.Config, handler http.Handler, acceptin
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: int(limits.GetMaxConcurrentStreams()), SendPingTimeout: pingAfter, PingTimeout: pingTimeout,
 		},
+		DisableGeneralOptionsHandler: true, // OPTIONS * is a request like any other.
+
 		ErrorLog:    slog.NewLogLogger(g.options.log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return base },
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context { return s.connected(ctx, conn, age) },
@@ -98,7 +100,7 @@ func (s *server) changed(conn net.Conn, state http.ConnState) {
 		return
 	}
 	s.known.Add(-1)
-	if !c.(*connection).http2.Load() { //nolint:forcetypeassert // Of connected's making.
+	if c.(*connection).http2.CompareAndSwap(false, true) { //nolint:forcetypeassert // Of connected's making.
 		s.http1.Add(-1)
 	}
 }
@@ -131,17 +133,18 @@ func (s *server) detach() {
 }
 
 // drain stops taking connections and calls, without closing the socket. Calls in flight finish; those that have not when
-// the context ends are told so, with UNAVAILABLE, and what does not even end then is cut off, which is an error.
-func (s *server) drain(ctx context.Context) error {
+// the context ends are told the reason, UNAVAILABLE, and what does not even end then is cut off, which is an error.
+func (s *server) drain(ctx context.Context, reason error) error {
 	s.retiring.Store(true)
 	s.detach()
-	s.partPolitely(ctx)
+	s.await(ctx, s.ReadHeaderTimeout, func() bool { return int64(s.accepting.Open()) <= s.known.Load() })
+	s.await(ctx, politeness, func() bool { return s.http1.Load() <= 0 })
 	defer func() { <-s.done }()
-	defer s.cut(errStopping)
+	defer s.cut(reason)
 	if s.Shutdown(ctx) == nil {
 		return nil
 	}
-	s.cut(errStopping)
+	s.cut(reason)
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
 	defer cancel()
 	if s.Shutdown(last) == nil {
@@ -151,15 +154,15 @@ func (s *server) drain(ctx context.Context) error {
 	return fmt.Errorf("gateway: %s: calls were cut off: drain_timeout was over", s.accepting.Addr())
 }
 
-// partPolitely waits for connections that were accepted and have not come to a request yet, and for HTTP/1.1 connections to
-// go: the next answer on each closes it. Closing one that is idle would hit the request that its client may be sending at
-// this moment; over HTTP/2, GOAWAY does no such harm.
-func (s *server) partPolitely(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, politeness)
+// await waits until a condition holds, but not for long. Drain waits for two: connections that were accepted and have not
+// come to net/http yet, and HTTP/1.1 connections, each of which the next answer closes. Closing one that is idle would hit
+// the request that its client may be sending at this moment; over HTTP/2, GOAWAY does no such harm.
+func (s *server) await(ctx context.Context, most time.Duration, condition func() bool) {
+	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
-	for s.http1.Load() > 0 || int64(s.accepting.Open()) > s.known.Load() {
+	for !condition() {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():

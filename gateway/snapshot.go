@@ -35,7 +35,7 @@ type compiler struct {
 // open.
 func (g *Gateway) compile(cfg *configv1.Config) (*snapshot, error) {
 	c := &compiler{
-		Gateway: g, cfg: cfg, set: schema.NewSet(), policies: schema.NewPolicies(cfg.GetPolicies()), out: newSnapshot(cfg),
+		Gateway: g, cfg: cfg, set: schema.NewSet(), policies: schema.NewPolicies(cfg.GetPolicies()), out: newSnapshot(cfg, g.stopping),
 	}
 	digest := sha256.New()
 	c.digest(digest)

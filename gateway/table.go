@@ -65,7 +65,7 @@ func (c *compiler) newTable() *frontend.Table {
 
 // finish adds what the gateway offers by itself to clients, health and reflection where it is on, and returns the table.
 func (c *tableCompiler) finish() *frontend.Table {
-	c.answer(&healthpb.Health_ServiceDesc, c.health)
+	c.answer(&healthpb.Health_ServiceDesc, faceHealth{c.health, c.taken})
 	if c.cfg.GetReflection().GetEnabled() {
 		o := reflection.ServerOptions{Services: c, DescriptorResolver: c.set, ExtensionResolver: c.set}
 		c.answer(&reflectionv1.ServerReflection_ServiceDesc, reflection.NewServerV1(o))
@@ -195,7 +195,7 @@ func (c *tableCompiler) answer(desc *grpc.ServiceDesc, impl any) {
 		plan := &frontend.Plan{
 			Method:  describe(md, ""),
 			Handler: chain.Fold(info(local.Method), local.End, chain.Recover(c.options.log)),
-			Until:   c.stopping, // Clients watch health for as long as they live; that must not keep the gateway from stopping.
+			Until:   c.out.ownOver, // Clients watch health for as long as they live; that must not keep the gateway from stopping.
 		}
 		c.table.Methods[plan.Method.FullName] = plan
 		c.fail(c.bind(plan, md, true, func(*frontend.Binding) {}))

@@ -1,56 +1,72 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
-	"net"
 	"os"
+	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
-	"github.com/cloudflare/tableflip"
 	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
 )
 
-// upgradeTimeout is how long the new binary may take until it serves.
-const upgradeTimeout = time.Minute
-
-// process is what a serving gateway is to the system around it: sockets that outlive it, and a service manager that wants
-// to be told (systemd's notify protocol; without systemd nothing is sent).
+// process is what a serving gateway is to the system around it: sockets that can outlive it (sockets.go), a file with its
+// id, and a service manager that wants to be told (systemd's notify protocol; without systemd nothing is sent).
 type process struct {
-	upgrader *tableflip.Upgrader
-	log      *slog.Logger
+	*sockets
+
+	pidFile string
+	log     *slog.Logger
 }
 
 func newProcess(pidFile string, log *slog.Logger) (*process, error) {
-	upgrader, err := tableflip.New(tableflip.Options{PIDFile: pidFile, UpgradeTimeout: upgradeTimeout})
-	if err != nil {
-		return nil, err
+	inherited, err := inherit()
+	return &process{sockets: inherited, pidFile: pidFile, log: log}, err
+}
+
+// ready tells everybody that this process serves: the file, the process before, which then stops, and the service manager.
+// An error means that the process before goes on, and that this one must not.
+func (p *process) ready() error {
+	if err := p.writePID(); err != nil {
+		return err
 	}
-	return &process{upgrader: upgrader, log: log}, nil
-}
-
-// listen opens a socket, or takes the one that the process before had at that address.
-func (p *process) listen(network, address string) (net.Listener, error) {
-	return p.upgrader.Listen(network, address)
-}
-
-// ready tells the process before, which then stops, and the service manager.
-func (p *process) ready() {
-	if err := p.upgrader.Ready(); err != nil {
-		p.log.Warn("the process before can't be told that this one serves", "error", err)
+	if err := p.takeOver(); err != nil {
+		return err
 	}
 	p.notify(fmt.Sprintf("MAINPID=%d\n%s", os.Getpid(), daemon.SdNotifyReady))
+	return nil
 }
 
-// handedOver is closed once another process has the sockets and serves.
-func (p *process) handedOver() <-chan struct{} { return p.upgrader.Exit() }
+// writePID replaces the file with the process id.
+func (p *process) writePID() error {
+	if p.pidFile == "" {
+		return nil
+	}
+	next, err := os.CreateTemp(filepath.Dir(p.pidFile), filepath.Base(p.pidFile))
+	if err != nil {
+		return fmt.Errorf("pid file: %w", err)
+	}
+	_, err = next.WriteString(strconv.Itoa(os.Getpid()))
+	err = errors.Join(err, next.Chmod(0o644), next.Close())
+	if err == nil {
+		err = os.Rename(next.Name(), p.pidFile)
+	}
+	if err != nil {
+		_ = os.Remove(next.Name())
+		return fmt.Errorf("pid file: %w", err)
+	}
+	return nil
+}
 
 // upgrade starts the binary anew. If it does not come to serve, everything stays as it is.
-func (p *process) upgrade() {
-	if err := p.upgrader.Upgrade(); err != nil {
+func (p *process) upgrade(ctx context.Context) {
+	if err := p.handOver(ctx); err != nil {
 		p.log.Error("upgrade failed: this process goes on", "error", err)
 		return
 	}
@@ -63,7 +79,6 @@ func (p *process) reloading() {
 
 func (p *process) reloaded() { p.notify(daemon.SdNotifyReady) }
 func (p *process) stopping() { p.notify(daemon.SdNotifyStopping) }
-func (p *process) stop()     { p.upgrader.Stop() }
 
 func (p *process) notify(state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {

@@ -6,10 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/cardea-gateway/cardea/gateway/internal/pemfile"
 )
 
 const (
@@ -90,14 +91,12 @@ func (t *TLS) refresh(onResult func(error)) {
 	onResult(err)
 }
 
-// follow watches the folders of all files rather than the files, which editors and Kubernetes replace. A file that is a
-// link may change in two folders: in its own, and where it points to.
+// follow watches the folders of all files.
 func (t *TLS) follow(watcher *fsnotify.Watcher) error {
 	var failures []error
 	for _, file := range t.files() {
-		failures = append(failures, watcher.Add(filepath.Dir(file)))
-		if target, err := filepath.EvalSymlinks(file); err == nil {
-			failures = append(failures, watcher.Add(filepath.Dir(target)))
+		for _, folder := range pemfile.Folders(file) {
+			failures = append(failures, watcher.Add(folder))
 		}
 	}
 	return errors.Join(failures...)
