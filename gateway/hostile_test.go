@@ -185,7 +185,8 @@ func TestForgedHeadersStayAtTheGateway(t *testing.T) {
 	var header []string
 	names := []string{
 		"X-Forwarded-Client-Cert", "X-Forwarded-User", "X-Forwarded-Groups", "X-Forwarded-For", "X_Forwarded_For", "X-Forwarded-For-Bin",
-		"X-Envoy-External-Address", "True-Client-Ip", "X-Client-Ip", "X-Original-Url", "Cardea-Subject", "Cardea_subject", "Cardea-Subject-Bin",
+		"X-Envoy-External-Address", "True-Client-Ip", "X.Forwarded.User", "X-Original-Forwarded-For", "Remote-User", "X-Azure-Clientip",
+		"X-Amzn-Mtls-Clientcert", "Client-Ip", "X-Client-Ip", "X-Original-Url", "Cardea-Subject", "Cardea_subject", "Cardea-Subject-Bin",
 		"Authorization", "Cookie", "X-Api-Key", "Grpc-Status", "Te",
 	}
 	for _, name := range names {

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	testpb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
@@ -272,6 +273,83 @@ func TestStreamEndsWhenItsConfigurationIsRetiredForLong(t *testing.T) {
 	gw.reload(t, strings.Replace(text, "max_stream_age: 0s", "max_stream_age: 0.1s", 1))
 	if _, err := stream.Recv(); status.Code(err) != codes.Unavailable || call.Reason(err) != "CONFIGURATION_RETIRED" {
 		t.Error(err)
+	}
+}
+
+// TestStreamOutlivesItsServer changes what needs another server; drain_timeout is for the end of the gateway.
+func TestStreamOutlivesItsServer(t *testing.T) {
+	address, listen := testBackend(t), freeAddress(t)
+	text := func(more string) string {
+		return testYAML(listen, address, []string{"FullDuplexCall"}, "drain_timeout: 0.05s\n"+more)
+	}
+	gw := openFile(t, text(""))
+	stream := openStream(t, dial(t, listen))
+	gw.reload(t, strings.Replace(text("limits: {max_header_bytes: 9999}\n"), "max_stream_age: 0s", "max_stream_age: 0.5s", 1))
+	for range 20 {
+		time.Sleep(10 * time.Millisecond) //nolint:forbidigo // Longer than drain_timeout, which must not matter.
+		ping(t, stream)
+	}
+	if _, err := stream.Recv(); status.Code(err) != codes.Unavailable || call.Reason(err) != "CONFIGURATION_RETIRED" {
+		t.Error(err)
+	}
+}
+
+// TestWatchedHealthLetsGoOfItsConfiguration wants a stream of the gateway's own to end with its configuration's age.
+func TestWatchedHealthLetsGoOfItsConfiguration(t *testing.T) {
+	address := testBackend(t)
+	text := testYAML("127.0.0.1:0", address, []string{"EmptyCall"}, "")
+	gw := openFile(t, text)
+	watch, err := healthpb.NewHealthClient(dial(t, gw.address())).Watch(t.Context(), &healthpb.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := watch.Recv(); err != nil { // It has begun.
+		t.Fatal(err)
+	}
+	gw.reload(t, strings.Replace(text, "max_stream_age: 0s", "max_stream_age: 0.1s", 1))
+	for err == nil {
+		_, err = watch.Recv()
+	}
+	if call.Reason(err) != "CONFIGURATION_RETIRED" {
+		t.Error(err)
+	}
+	eventually(t, "the end of the old configuration", func() bool { return len(gw.status(t).GetRetired()) == 0 })
+}
+
+func TestAdminAddressMoves(t *testing.T) {
+	address, first, second := testBackend(t), freeAddress(t), freeAddress(t)
+	text := func(admin string) string {
+		return strings.Replace(testYAML("127.0.0.1:0", address, []string{"EmptyCall"}, ""), `admin: {address: "127.0.0.1:0"}`, `admin: {address: "`+admin+`"}`, 1)
+	}
+	gw := openFile(t, text(first))
+	gw.reload(t, text(second))
+	if code, _ := get(t, "http://"+second+"/readyz"); code != http.StatusOK {
+		t.Errorf("the new address answers %d", code)
+	}
+	if c, err := net.Dial("tcp", first); err == nil {
+		c.Close()
+		t.Error("the old address takes connections")
+	}
+}
+
+func TestHealthIsSilentAboutOtherFaces(t *testing.T) {
+	address := testBackend(t)
+	gw := openFile(t, fmt.Sprintf(`listeners: [{address: "127.0.0.1:0", backends: [open]}]
+admin: {address: "127.0.0.1:0"}
+backends:
+  - {name: open, target: "static:///%s", services: [grpc.testing.TestService]}
+  - {name: secret, target: "static:///%s", services: [grpc.testing.UnimplementedService]}
+`, address, address))
+	client := healthpb.NewHealthClient(dial(t, gw.address()))
+	for service, want := range map[string]codes.Code{
+		"": codes.OK, "grpc.testing.TestService": codes.OK, "grpc.testing.UnimplementedService": codes.NotFound, "no.Such": codes.NotFound,
+	} {
+		if _, err := client.Check(t.Context(), &healthpb.HealthCheckRequest{Service: service}); status.Code(err) != want {
+			t.Errorf("%q: %v, want %v", service, err, want)
+		}
+	}
+	if all, err := client.List(t.Context(), &healthpb.HealthListRequest{}); err != nil || len(all.GetStatuses()) != 2 {
+		t.Errorf("%v %v", all, err)
 	}
 }
 

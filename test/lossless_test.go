@@ -87,6 +87,41 @@ func TestNothingIsLost(t *testing.T) {
 	}
 }
 
+// TestRemovedListenerIsGone takes a listener out of the configuration and puts it back, which only works if nothing holds its
+// socket.
+func TestRemovedListenerIsGone(t *testing.T) {
+	folder, pool := t.TempDir(), x509.NewCertPool()
+	writeCertificate(t, folder, pool)
+	g := &upgradable{
+		file: filepath.Join(folder, "cardea.yaml"), pidFile: filepath.Join(folder, "cardea.pid"),
+		plain: freeAddress(t), tls: freeAddress(t), admin: freeAddress(t),
+	}
+	both := g.configuration(0, "127.0.0.1:1", "127.0.0.1:2")
+	tlsLines := "  - address: " + g.tls + "\n    tls: {certificates: [{certificate_file: certificate.pem, private_key_file: key.pem}]}\n"
+	for round, text := range []string{both, strings.Replace(both, tlsLines, "", 1), both} {
+		if err := os.WriteFile(g.file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if round == 0 {
+			g.start(t)
+			continue
+		}
+		g.signal(t, syscall.SIGHUP)
+		g.waitFor(t, "the reload", func() bool { return strings.Count(g.stderr.String(), `"msg":"reloaded"`) == round })
+		conn, err := net.Dial("tcp", g.tls)
+		if (err == nil) != (round == 2) {
+			t.Errorf("round %d: %v", round, err)
+		}
+		if err == nil {
+			conn.Close()
+		}
+	}
+	g.signal(t, syscall.SIGTERM)
+	if code := g.exitCode(t); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
 // configuration differs from round to round in what all kinds of reload are about.
 func (g *upgradable) configuration(round int, first, second string) string {
 	targets := []string{first + "," + second, second + "," + first, first, second}

@@ -3,8 +3,10 @@ package admin
 
 import (
 	"io"
+	"net"
 	"net/http"
 	"net/http/pprof"
+	"net/netip"
 	"strings"
 )
 
@@ -26,7 +28,7 @@ type Options struct {
 //   - /debug/pprof/ is for the Go profiler
 //   - /v1/ and gRPC are cardea.admin.v1.AdminService and grpc.health.v1
 //
-// Requests that a page of another site makes a browser send are refused where they could change anything.
+// Requests that a page of another site makes a browser send are refused: those that could change anything, and profiles.
 func Handler(o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok\n") })
@@ -45,12 +47,34 @@ func Handler(o Options) http.Handler {
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	mux.Handle("/v1/", o.API)
 	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if foreign(r) {
+			answer(w, http.StatusForbidden, "not for browsers, but at an IP address or localhost\n")
+			return
+		}
 		if strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
 			o.API.ServeHTTP(w, r)
 			return
 		}
 		mux.ServeHTTP(w, r)
 	}))
+}
+
+// foreign tells whether a browser asks on behalf of another site: for a profile, which costs much, or by a name that the site
+// has made point here (DNS rebinding). Tools that are no browsers may use any name.
+func foreign(r *http.Request) bool {
+	site := r.Header.Get("Sec-Fetch-Site")
+	if site == "" && r.Header.Get("Origin") == "" {
+		return false
+	}
+	if site == "cross-site" && strings.HasPrefix(r.URL.Path, "/debug/") {
+		return true
+	}
+	host := r.Host
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err != nil && host != "localhost"
 }
 
 func answer(w http.ResponseWriter, status int, text string) {

@@ -100,6 +100,11 @@ func concealer(expansions map[string]*expansion) *strings.Replacer {
 			if len(value) >= leastSecret {
 				add(value, "${"+name+"}")
 			}
+			for _, part := range strings.FieldsFunc(value, separates) { // Messages speak of parts, such as a host.
+				if len(part) >= leastSecret {
+					add(part, "${"+name+"}")
+				}
+			}
 		}
 		if len(e.taken) > 0 && e.value != "" {
 			add(e.value, e.written)
@@ -115,6 +120,8 @@ func concealer(expansions map[string]*expansion) *strings.Replacer {
 	}
 	return strings.NewReplacer(list...)
 }
+
+func separates(r rune) bool { return strings.ContainsRune(",;:/@?&= []", r) }
 
 // concealed is an error whose text holds nothing from the environment.
 type concealed struct {

@@ -26,8 +26,9 @@ var perConnection = map[string]bool{
 var private = map[string]bool{
 	"authorization": true, "proxy-authorization": true, "proxy-authenticate": true, "cookie": true, "x-api-key": true,
 
-	"forwarded": true, "x-real-ip": true, "x-client-ip": true, "x-cluster-client-ip": true, "true-client-ip": true,
-	"cf-connecting-ip": true, "fastly-client-ip": true, "x-original-url": true, "x-rewrite-url": true, "x-original-host": true,
+	"forwarded": true, "x-forwarded": true, "x-real-ip": true, "client-ip": true, "x-client-ip": true,
+	"x-cluster-client-ip": true, "true-client-ip": true, "cf-connecting-ip": true, "fastly-client-ip": true,
+	"remote-addr": true, "x-remote-addr": true, "remote-user": true, "x-remote-user": true, "x-rewrite-url": true,
 	"x-ssl-client-cert": true, "x-client-cert": true, "ssl-client-cert": true,
 
 	"x-request-id": true, "x-server-timeout": true, // Backends get the gateway's own.
@@ -36,7 +37,7 @@ var private = map[string]bool{
 }
 
 // privatePrefixes are namespaces of such headers. In the last the gateway tells backends who calls; clients can't write there.
-var privatePrefixes = []string{"x-forwarded-", "x-envoy-", "cardea-"}
+var privatePrefixes = []string{"x-forwarded-", "x-original-", "x-envoy-", "x-azure-", "x-amzn-mtls-", "cardea-"}
 
 // allowedGRPC are the names under the reserved prefix "grpc-" that are ordinary metadata all the same.
 var allowedGRPC = map[string]bool{"grpc-trace-bin": true, "grpc-tags-bin": true, "grpc-previous-rpc-attempts": true}
@@ -136,8 +137,8 @@ func connectionHeaders(header call.Header) map[string]bool {
 // forwarded tells whether a header passes through the gateway, in either direction.
 func forwarded(name string) bool {
 	plain := name
-	if strings.Contains(name, "_") || strings.HasSuffix(name, binarySuffix) { // Servers exist that take the one spelling for the other.
-		plain = strings.TrimSuffix(strings.ReplaceAll(name, "_", "-"), binarySuffix)
+	if strings.ContainsAny(name, "_.") || strings.HasSuffix(name, binarySuffix) { // Servers exist that take one spelling for the other.
+		plain = strings.TrimSuffix(spelling.Replace(name), binarySuffix)
 	}
 	if perConnection[plain] || private[plain] || !validName(name) {
 		return false
@@ -149,6 +150,8 @@ func forwarded(name string) bool {
 	}
 	return !strings.HasPrefix(plain, "grpc-") || allowedGRPC[name]
 }
+
+var spelling = strings.NewReplacer("_", "-", ".", "-")
 
 // returned tells whether a backend's metadata passes back to the client.
 func returned(name string) bool {
