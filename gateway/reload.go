@@ -61,7 +61,9 @@ func (g *Gateway) Reload(_ context.Context, trigger Trigger) error {
 	switch {
 	case err != nil:
 		g.options.log.Error("reload failed: the configuration in force stays", "trigger", trigger, "error", err.Error())
-	case after != before:
+	case after == before:
+		g.options.log.Info("nothing to reload: the configuration is the same", "trigger", trigger)
+	default:
 		g.options.log.Info("reloaded", "trigger", trigger, "generation", after.generation, "configuration", after.digest[:12])
 	}
 	return err

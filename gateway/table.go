@@ -16,6 +16,7 @@ import (
 	"github.com/cardea-gateway/cardea/gateway/config"
 	"github.com/cardea-gateway/cardea/gateway/internal/chain"
 	"github.com/cardea-gateway/cardea/gateway/internal/frontend"
+	"github.com/cardea-gateway/cardea/gateway/internal/nearest"
 	"github.com/cardea-gateway/cardea/gateway/internal/proxy"
 	"github.com/cardea-gateway/cardea/gateway/internal/route"
 	"github.com/cardea-gateway/cardea/gateway/internal/schema"
@@ -99,8 +100,16 @@ func (c *tableCompiler) backend(b servedBackend) {
 		if service := c.set.Service(name); service != nil {
 			c.known(fmt.Sprintf("%s.services[%d]", b.field, i), b.open, service)
 		} else {
+			c.warn(name)
 			c.unknown(b.open, name)
 		}
+	}
+}
+
+// warn tells of a service without a contract that may be a misspelled one. It is no error: it can be proxied by its name.
+func (c *tableCompiler) warn(service string) {
+	if hint := nearest.Hint(service, c.set.Services()); hint != "" {
+		c.options.log.Warn("no contract of the service is known"+hint, "service", service)
 	}
 }
 

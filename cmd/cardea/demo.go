@@ -54,7 +54,10 @@ func (d *demoCommand) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	return gw.Serve(c.ctx)
+	if err := gw.Serve(c.ctx); err != nil {
+		return fmt.Errorf("%w (--listen and --admin choose other addresses)", err)
+	}
+	return nil
 }
 
 func (d *demoCommand) childArgs(service, store string) []string {

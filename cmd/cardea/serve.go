@@ -15,6 +15,8 @@ import (
 type serveCommand struct {
 	Config  string `required:"" placeholder:"FILE" help:"Configuration file (YAML)."`
 	PIDFile string `name:"pid-file" placeholder:"FILE" help:"File that always holds the process id, also after an upgrade of the binary."`
+
+	LogLevel slog.Level `default:"INFO" help:"DEBUG, INFO, WARN or ERROR. DEBUG tells of connections that were refused before a request."`
 }
 
 // Run serves until the process is told to stop, by SIGTERM or SIGINT. SIGHUP reloads the configuration; SIGUSR2 starts
@@ -22,7 +24,7 @@ type serveCommand struct {
 func (s *serveCommand) Run(c *console) error {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR2) // From the first moment to the last: else they end the process.
-	log := slog.New(slog.NewJSONHandler(c.err, nil))
+	log := slog.New(slog.NewJSONHandler(c.err, &slog.HandlerOptions{Level: s.LogLevel}))
 	limitMemory(log)
 	p, err := newProcess(s.PIDFile, log)
 	if err != nil {

@@ -167,8 +167,7 @@ func (s *sockets) handOver(ctx context.Context) error {
 		return fmt.Errorf("the new process (%d) did not come to serve: %w", child.Process.Pid, errors.Join(<-ended, errEnded))
 	case <-ctx.Done():
 		_ = child.Process.Kill()
-		<-ended
-		return fmt.Errorf("the new process (%d): %w", child.Process.Pid, ctx.Err())
+		return fmt.Errorf("the new process (%d): %w", child.Process.Pid, errors.Join(ctx.Err(), <-ended))
 	}
 }
 

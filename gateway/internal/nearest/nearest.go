@@ -37,11 +37,13 @@ func distance(name, candidate string) (edits int, near bool) {
 	if name == "" || candidate == "" {
 		return 0, false
 	}
-	isEnd := strings.HasSuffix(candidate, "."+name) || strings.HasSuffix(candidate, "_"+name)
-	if isEnd || letters(name) == letters(candidate) {
+	if letters(name) == letters(candidate) {
 		return 1, true
 	}
 	edits = levenshtein.ComputeDistance(name, candidate)
+	if strings.HasSuffix(candidate, "."+name) || strings.HasSuffix(candidate, "_"+name) {
+		return min(edits, 2), true // A name that differs in one letter is closer.
+	}
 	return edits, edits <= min(maxDistance, max(1, len(name)/3))
 }
 

@@ -192,7 +192,7 @@ func (p *proxied) explain(ctx context.Context, err error, attempt *upstream.Atte
 		code = codes.Unavailable
 	}
 	p.Log.Warn("call to backend failed", "method", p.call.Method().FullName, "backend", p.Method.Backend,
-		"instance", up.Instance, "code", code.String(), "error", err.Error())
+		"instance", up.Instance, "code", code.String(), "request_id", p.call.RequestID(), "error", err.Error())
 	return refusal(code, p.Method.Backend)
 }
 

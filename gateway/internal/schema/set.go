@@ -81,6 +81,22 @@ func (s *Set) Service(name string) protoreflect.ServiceDescriptor {
 	return service
 }
 
+// Services returns the names of all services whose contract is known.
+func (s *Set) Services() []string {
+	var names []string
+	add := func(file protoreflect.FileDescriptor) bool {
+		for i := range file.Services().Len() {
+			names = append(names, string(file.Services().Get(i).FullName()))
+		}
+		return true
+	}
+	for _, files := range s.images {
+		files.RangeFiles(add)
+	}
+	protoregistry.GlobalFiles.RangeFiles(add)
+	return names
+}
+
 // FindDescriptorByName makes a Set a protodesc.Resolver.
 func (s *Set) FindDescriptorByName(name protoreflect.FullName) (protoreflect.Descriptor, error) {
 	for _, files := range s.images {

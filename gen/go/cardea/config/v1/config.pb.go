@@ -1142,7 +1142,7 @@ func (x *Timeouts) GetConnectionAge() *durationpb.Duration {
 	return nil
 }
 
-// Reload says how the gateway takes up a changed configuration. SIGHUP and the admin API always make it do so.
+// Reload says how the gateway takes up a changed configuration. SIGHUP (of `cardea serve`) and the admin API always make it do so.
 type Reload struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// True reloads only when asked to, not when the file changes.
