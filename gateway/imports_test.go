@@ -24,6 +24,7 @@ gateway/internal/proxy        policies/call gateway/internal/upstream
 gateway/internal/chain        policies/call
 gateway/internal/frontend     policies/call gateway/internal/route
 gateway/internal/telemetry    policies/call gateway/internal/frontend
+gateway/internal/transcode    -
 gateway/config                discovery/static gen/...
 gateway/admin                 -
 gateway                       policies/... gateway/... gen/...
@@ -41,6 +42,8 @@ var forbidden = []struct{ from, to, why string }{
 	{"gateway/internal/route", "google.golang.org/protobuf", "routes know no protobuf"},
 	{"gateway/internal/schema", "google.golang.org/grpc", "contracts know no calls"},
 	{"gateway/internal/upstream", "github.com/grpc-ecosystem/grpc-gateway", "backends know no REST"},
+	{"gateway/internal/transcode", "net/http", "messages know no protocol"},
+	{"gateway/internal/transcode", "google.golang.org/grpc", "messages know no calls"},
 	{"policies/call", "net/http", "policies know no HTTP"},
 	{"gateway", "google.golang.org/grpc/xds", "it adds 16 MB to every binary"},
 }
