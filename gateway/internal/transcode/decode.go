@@ -119,21 +119,7 @@ func (d *decoder) object(m *message, inAny bool) error {
 		start := d.pos
 		f := d.guess(m, guess)
 		if f == nil {
-			name, err := d.name()
-			if err != nil {
-				return err
-			}
-			if inAny && string(name) == "@type" {
-				if typed {
-					return d.fault(start, `duplicate field "@type"`)
-				}
-				typed = true
-				if err := d.skipMember(); err != nil {
-					return err
-				}
-				continue
-			}
-			if f, err = d.lookup(m, name, start); err != nil {
+			if f, err = d.named(m, inAny, &typed); err != nil {
 				return err
 			}
 		}
@@ -153,6 +139,23 @@ func (d *decoder) object(m *message, inAny bool) error {
 	}
 	d.marks = d.marks[:len(d.marks)-2*highWords(m.slots)]
 	return d.complete(m, &filled)
+}
+
+// named consumes a name and finds its field, nil if the member does not matter.
+func (d *decoder) named(m *message, inAny bool, typed *bool) (*field, error) {
+	start := d.pos
+	name, err := d.name()
+	if err != nil {
+		return nil, err
+	}
+	if !inAny || string(name) != "@type" {
+		return d.lookup(m, name, start)
+	}
+	if *typed {
+		return nil, d.fault(start, `duplicate field "@type"`)
+	}
+	*typed = true
+	return nil, nil //nolint:nilnil // Read before.
 }
 
 // skipMember consumes the colon and the value of a member that nobody wants.
@@ -231,7 +234,7 @@ func (d *decoder) field(f *field, filled *marks, start int) error {
 		return err
 	}
 	c := d.peek()
-	if c == 'n' && !(f.nullable && f.shape == single) {
+	if c == 'n' && !f.nullable {
 		return d.literal("null")
 	}
 	if len(d.out)-d.base > d.c.limits.MaxOutput {
@@ -242,7 +245,13 @@ func (d *decoder) field(f *field, filled *marks, start int) error {
 		return d.entries(f)
 	case list:
 		return d.list(f)
+	default:
+		return d.member(f, filled, start)
 	}
+}
+
+// member reads a field that has one value.
+func (d *decoder) member(f *field, filled *marks, start int) error {
 	if filled.addSlot(f.slot, f.number) {
 		return d.fault(start, "oneof %s is already set", f.oneof)
 	}
@@ -293,7 +302,13 @@ func (d *decoder) single(f *field, tag string) (written bool, err error) {
 		err := d.message(f.message)
 		d.out = append(d.out, f.end...)
 		return true, err
+	default:
+		return d.numeric(f, tag)
 	}
+}
+
+// numeric reads a number, bool or enum, and appends it behind a tag unless it is zero and that means not set.
+func (d *decoder) numeric(f *field, tag string) (written bool, err error) {
 	v, written, err := d.scalar(f)
 	if err != nil || !written {
 		return false, err

@@ -11,11 +11,11 @@ import (
 type Kind uint8
 
 const (
-	// Syntax: the input is no JSON, or no protobuf wire format.
+	// Syntax means that the input is no JSON, or no protobuf wire format.
 	Syntax Kind = iota
-	// Invalid: the input does not fit the message's type.
+	// Invalid means that the input does not fit the message's type.
 	Invalid
-	// Limit: the input breaks one of the Limits.
+	// Limit means that the input breaks one of the Limits.
 	Limit
 )
 

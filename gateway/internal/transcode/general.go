@@ -1,6 +1,7 @@
 package transcode
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -43,13 +44,21 @@ func firstOf(first, second error) error {
 	return e
 }
 
-func (e *encoder) normalize(md protoreflect.MessageDescriptor, wire []byte) ([]byte, error) {
+// normalize brings wire into canonical form.
+func (e *encoder) normalize(md protoreflect.MessageDescriptor, wire []byte) (normal []byte, err error) {
+	// Messages without generated code panic on an entry of a map whose key comes again with another wire type (protobuf
+	// 1.36.12): that must not be the end of the process.
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("normalize: %v", cause)
+		}
+	}()
 	m := dynamicpb.NewMessage(md)
 	unmarshal := proto.UnmarshalOptions{AllowPartial: true, DiscardUnknown: true, Resolver: e.c.resolver}
 	if err := unmarshal.Unmarshal(wire, m); err != nil {
 		return nil, fmt.Errorf("normalize: %w", err)
 	}
-	normal, err := proto.MarshalOptions{AllowPartial: true, Deterministic: true}.Marshal(m)
+	normal, err = proto.MarshalOptions{AllowPartial: true, Deterministic: true}.Marshal(m)
 	if err != nil {
 		return nil, fmt.Errorf("normalize: %w", err)
 	}
@@ -73,13 +82,7 @@ func (c *Compiler) resolvedExtension(xt protoreflect.ExtensionType, err error, w
 
 // content returns the program of what an Any holds.
 func (c *Compiler) content(typeURL []byte) (*message, error) {
-	name := typeURL
-	for i := len(name) - 1; i >= 0; i-- {
-		if name[i] == '/' {
-			name = name[i+1:]
-			break
-		}
-	}
+	name := typeURL[bytes.LastIndexByte(typeURL, '/')+1:]
 	if m, ok := c.byName.Load(string(name)); ok {
 		return m.(*message), nil //nolint:forcetypeassert // Nothing else is stored.
 	}

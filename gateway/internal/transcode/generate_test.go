@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
 )
@@ -327,7 +326,7 @@ func (d *dice) members(md protoreflect.MessageDescriptor, types []string, depth 
 		members = append(members, d.quote(name)+d.space()+":"+d.space()+d.fieldJSON(fd, types, depth))
 	}
 	for _, fd := range protoreflectRequired(md) {
-		if !d.in(8) {
+		if !d.in(8) && (depth > 0 || fd.Message() == nil) {
 			members = append(members, d.quote(fd.JSONName())+":"+d.fieldJSON(fd, types, depth))
 		}
 	}
@@ -512,7 +511,7 @@ func randomFile(d *dice) *descriptorpb.FileDescriptorProto {
 		types = append(types, randomMessage(d, syntax, name).DescriptorProto)
 	}
 	f := newFile("random.proto", "rnd", types...)
-	f.Syntax = proto.String(syntax)
+	f.Syntax = new(syntax)
 	if syntax == "editions" {
 		f.Edition = descriptorpb.Edition_EDITION_2023.Enum()
 	}

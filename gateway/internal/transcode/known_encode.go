@@ -244,6 +244,7 @@ func (e *encoder) dynamic(dst []byte, m *message, b []byte) ([]byte, error) {
 		return e.structure(dst, f.message, raw)
 	case valueList:
 		return e.listValue(dst, f.message, raw)
+	default: // Plain values.
 	}
 	return e.value(dst, f, v, raw)
 }

@@ -1,6 +1,10 @@
 package transcode
 
-import "google.golang.org/protobuf/reflect/protoreflect"
+import (
+	"slices"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
 
 // Hot path: marks of what a message has had so far; up to 64 slots need no memory, and more take it off a stack.
 
@@ -52,10 +56,8 @@ func (s *marks) addSlot(slot int, extension protoreflect.FieldNumber) bool {
 }
 
 func (s *marks) addExtension(number protoreflect.FieldNumber) bool {
-	for _, n := range s.extensions {
-		if n == number {
-			return true
-		}
+	if slices.Contains(s.extensions, number) {
+		return true
 	}
 	s.extensions = append(s.extensions, number)
 	return false

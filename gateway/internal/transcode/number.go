@@ -173,7 +173,7 @@ func (n integer) signed(bits int) (int64, bool) {
 
 // unsigned returns the number if it has at most so many bits. Minus zero is zero.
 func (n integer) unsigned(bits int) (uint64, bool) {
-	return n.magnitude, !(n.negative && n.magnitude != 0) && (bits == 64 || n.magnitude>>bits == 0)
+	return n.magnitude, (!n.negative || n.magnitude == 0) && (bits == 64 || n.magnitude>>bits == 0)
 }
 
 // parseKey reads an integer as keys of maps have it: digits, perhaps with a sign, leading zeros allowed.

@@ -92,7 +92,7 @@ type field struct {
 	unset string
 	// emitEmpty makes a list that turns out to be empty appear nonetheless.
 	emitEmpty bool
-	// nullable fields have null as a value; for all others null means not set.
+	// nullable fields do not take null for not set: it is a value of theirs, or refused if they are lists.
 	nullable bool
 	required bool
 	// textNumber puts quotes around a number in JSON.

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
@@ -78,16 +77,16 @@ type draft struct {
 }
 
 func newDraft(pkg, name string) *draft {
-	return &draft{&descriptorpb.DescriptorProto{Name: proto.String(name)}, "." + pkg + "." + name, 1}
+	return &draft{&descriptorpb.DescriptorProto{Name: new(name)}, "." + pkg + "." + name, 1}
 }
 
 func (d *draft) add(name string, label descriptorpb.FieldDescriptorProto_Label, typ fieldType, typeName string) *descriptorpb.FieldDescriptorProto {
 	f := &descriptorpb.FieldDescriptorProto{
-		Name: proto.String(name), Number: proto.Int32(d.next), Label: label.Enum(), Type: typ.Enum(),
-		JsonName: proto.String(jsonName(name)),
+		Name: new(name), Number: new(d.next), Label: label.Enum(), Type: typ.Enum(),
+		JsonName: new(jsonName(name)),
 	}
 	if typeName != "" {
-		f.TypeName = proto.String(typeName)
+		f.TypeName = new(typeName)
 	}
 	d.next++
 	d.Field = append(d.Field, f)
@@ -110,26 +109,26 @@ func (d *draft) many(name string, typ fieldType, typeName string) *descriptorpb.
 
 // oneof begins a oneof; what member adds belongs to it.
 func (d *draft) oneof(name string) int32 {
-	d.OneofDecl = append(d.OneofDecl, &descriptorpb.OneofDescriptorProto{Name: proto.String(name)})
+	d.OneofDecl = append(d.OneofDecl, &descriptorpb.OneofDescriptorProto{Name: new(name)})
 	return int32(len(d.OneofDecl) - 1)
 }
 
 func (d *draft) member(index int32, name string, typ fieldType, typeName string) {
-	d.one(name, typ, typeName).OneofIndex = proto.Int32(index)
+	d.one(name, typ, typeName).OneofIndex = new(index)
 }
 
 // presence adds a proto3 optional field. Synthetic oneofs must come last.
 func (d *draft) presence(name string, typ fieldType, typeName string) {
 	f := d.one(name, typ, typeName)
-	f.Proto3Optional = proto.Bool(true)
-	f.OneofIndex = proto.Int32(d.oneof("_" + name))
+	f.Proto3Optional = new(true)
+	f.OneofIndex = new(d.oneof("_" + name))
 }
 
 func (d *draft) mapOf(name string, key, value fieldType, typeName string) {
 	entry := newDraft("", entryName(name))
 	entry.one("key", key, "")
 	entry.one("value", value, typeName)
-	entry.Options = &descriptorpb.MessageOptions{MapEntry: proto.Bool(true)}
+	entry.Options = &descriptorpb.MessageOptions{MapEntry: new(true)}
 	d.NestedType = append(d.NestedType, entry.DescriptorProto)
 	d.many(name, tMessage, d.full+"."+entryName(name))
 }
@@ -160,10 +159,10 @@ func jsonName(name string) string {
 }
 
 func newEnum(name string, values ...any) *descriptorpb.EnumDescriptorProto {
-	e := &descriptorpb.EnumDescriptorProto{Name: proto.String(name)}
+	e := &descriptorpb.EnumDescriptorProto{Name: new(name)}
 	for i := 0; i < len(values); i += 2 {
 		e.Value = append(e.Value, &descriptorpb.EnumValueDescriptorProto{
-			Name: proto.String(values[i].(string)), Number: proto.Int32(int32(values[i+1].(int))),
+			Name: new(values[i].(string)), Number: new(int32(values[i+1].(int))),
 		})
 	}
 	return e
@@ -229,7 +228,7 @@ func (d *draft) fill(enum string) {
 	d.member(other, "other_i32", tInt32, "")
 	d.member(other, "other_wi32", tMessage, knownPrefix+"Int32Value")
 	odd := d.one("odd_name", tInt32, "")
-	odd.JsonName = proto.String("odd \"näme\"\\")
+	odd.JsonName = new("odd \"näme\"\\")
 	d.one("_lead__ing1", tInt32, "")
 	d.next = 1000
 	d.one("far", tInt32, "")
@@ -249,7 +248,7 @@ var imports = []*descriptorpb.FileDescriptorProto{
 }
 
 func newFile(name, pkg string, types ...*descriptorpb.DescriptorProto) *descriptorpb.FileDescriptorProto {
-	f := &descriptorpb.FileDescriptorProto{Name: proto.String(name), Package: proto.String(pkg), MessageType: types}
+	f := &descriptorpb.FileDescriptorProto{Name: new(name), Package: new(pkg), MessageType: types}
 	for _, i := range imports {
 		f.Dependency = append(f.Dependency, i.GetName())
 	}
@@ -260,7 +259,7 @@ func proto3File() *descriptorpb.FileDescriptorProto {
 	d := newDraft("p3", "All")
 	d.fill(".p3.Enum")
 	for _, s := range scalars {
-		d.many("un_"+s.name, s.typ, "").Options = &descriptorpb.FieldOptions{Packed: proto.Bool(false)}
+		d.many("un_"+s.name, s.typ, "").Options = &descriptorpb.FieldOptions{Packed: new(false)}
 	}
 	for _, s := range scalars {
 		d.next = 2000 + d.next%536870912
@@ -276,9 +275,9 @@ func proto3File() *descriptorpb.FileDescriptorProto {
 	small.mapOf("labels", tString, tString, "")
 	small.many("children", tMessage, ".p3.Small")
 	f := newFile("p3.proto", "p3", d.DescriptorProto, small.DescriptorProto)
-	f.Syntax = proto.String("proto3")
+	f.Syntax = new("proto3")
 	e := newEnum("Enum", "ZERO", 0, "ONE", 1, "UNO", 1, "TWO", 2, "NEGATIVE", -5, "BIG", 2147483647, "SMALL", -2147483648)
-	e.Options = &descriptorpb.EnumOptions{AllowAlias: proto.Bool(true)}
+	e.Options = &descriptorpb.EnumOptions{AllowAlias: new(true)}
 	f.EnumType = append(f.EnumType, e)
 	return f
 }
@@ -288,7 +287,7 @@ func renumber(d *draft) {
 	n := int32(3000)
 	for _, f := range d.Field {
 		if strings.HasPrefix(f.GetName(), "un_") || strings.HasPrefix(f.GetName(), "opt_") {
-			f.Number = proto.Int32(n)
+			f.Number = new(n)
 			n++
 		}
 	}
@@ -299,7 +298,7 @@ func proto2File() *descriptorpb.FileDescriptorProto {
 	d.fill(".p2.Enum")
 	for _, f := range d.Field {
 		if f.GetLabel() == repeated && f.GetType() == tInt32 {
-			f.Options = &descriptorpb.FieldOptions{Packed: proto.Bool(true)}
+			f.Options = &descriptorpb.FieldOptions{Packed: new(true)}
 		}
 	}
 	d.next = 4000
@@ -318,18 +317,18 @@ func proto2File() *descriptorpb.FileDescriptorProto {
 	d.many("groups", tGroup, ".p2.All.Groups")
 	d.one("late", tEnum, ".p2.Late")
 	d.many("lates", tEnum, ".p2.Late")
-	d.one("with_default", tInt32, "").DefaultValue = proto.String("42")
+	d.one("with_default", tInt32, "").DefaultValue = new("42")
 	d.one("must", tMessage, ".p2.Must")
 	d.many("musts", tMessage, ".p2.Must")
-	d.ExtensionRange = []*descriptorpb.DescriptorProto_ExtensionRange{{Start: proto.Int32(5000), End: proto.Int32(6000)}}
+	d.ExtensionRange = []*descriptorpb.DescriptorProto_ExtensionRange{{Start: new(int32(5000)), End: new(int32(6000))}}
 	must := newDraft("p2", "Must")
 	must.add("a", required, tInt32, "")
 	must.add("b", required, tString, "")
 	must.add("e", required, tEnum, ".p2.Enum")
 	must.one("c", tInt32, "")
-	must.ExtensionRange = []*descriptorpb.DescriptorProto_ExtensionRange{{Start: proto.Int32(100), End: proto.Int32(200)}}
+	must.ExtensionRange = []*descriptorpb.DescriptorProto_ExtensionRange{{Start: new(int32(100)), End: new(int32(200))}}
 	f := newFile("p2.proto", "p2", d.DescriptorProto, must.DescriptorProto)
-	f.Syntax = proto.String("proto2")
+	f.Syntax = new("proto2")
 	f.EnumType = append(f.EnumType, newEnum("Enum", "ZERO", 0, "FIVE", 5, "SIX", 6),
 		newEnum("Late", "LATE_FIVE", 5, "LATE_ZERO", 0))
 	for i, x := range []struct {
@@ -348,9 +347,9 @@ func proto2File() *descriptorpb.FileDescriptorProto {
 		{"x_packed", "", tSint64, repeated},
 	} {
 		ext := newDraft("", "").add(x.name, x.label, x.typ, x.typeName)
-		ext.Number, ext.Extendee = proto.Int32(int32(5000+i)), proto.String(".p2.All")
+		ext.Number, ext.Extendee = new(int32(5000+i)), new(".p2.All")
 		if x.name == "x_packed" {
-			ext.Options = &descriptorpb.FieldOptions{Packed: proto.Bool(true)}
+			ext.Options = &descriptorpb.FieldOptions{Packed: new(true)}
 		}
 		f.Extension = append(f.Extension, ext)
 	}
@@ -393,7 +392,7 @@ func editionFile() *descriptorpb.FileDescriptorProto {
 	deeper := newDraft("ed", "Deeper")
 	deeper.one("a", tString, "")
 	f := newFile("ed.proto", "ed", d.DescriptorProto, must.DescriptorProto, deeper.DescriptorProto)
-	f.Syntax, f.Edition = proto.String("editions"), descriptorpb.Edition_EDITION_2023.Enum()
+	f.Syntax, f.Edition = new("editions"), descriptorpb.Edition_EDITION_2023.Enum()
 	closed := newEnum("Closed", "C_ONE", 1, "C_TWO", 2)
 	closed.Options = &descriptorpb.EnumOptions{Features: &descriptorpb.FeatureSet{EnumType: descriptorpb.FeatureSet_CLOSED.Enum()}}
 	f.EnumType = append(f.EnumType, newEnum("Enum", "ZERO", 0, "ONE", 1, "MANY", 1000), closed)
@@ -410,7 +409,7 @@ func wideFile() *descriptorpb.FileDescriptorProto {
 	d.member(choice, "x", tInt32, "")
 	d.member(choice, "y", tMessage, ".wide.Wide")
 	f := newFile("wide.proto", "wide", d.DescriptorProto)
-	f.Syntax = proto.String("proto3")
+	f.Syntax = new("proto3")
 	return f
 }
 
