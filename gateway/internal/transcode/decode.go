@@ -2,6 +2,7 @@ package transcode
 
 import (
 	"math"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -18,6 +19,7 @@ type decoder struct {
 	base int // The length of the caller's buffer before.
 
 	depth, anys int
+	noted       int // Up to where types has the places of all "@type".
 
 	keys    keySet
 	marks   []uint64
@@ -42,9 +44,9 @@ func (p *Program) AppendWire(dst, json []byte) ([]byte, error) {
 }
 
 func (d *decoder) begin(dst, json []byte) {
-	d.scanner = scanner{in: json, maxNumber: d.c.limits.MaxNumberLength}
-	d.out, d.base = dst, len(dst)
-	d.depth, d.anys = 0, 0
+	d.scanner = scanner{in: json, maxNumber: d.c.limits.MaxNumberLength, types: d.types[:0]}
+	d.out, d.base = slices.Grow(dst, len(json)), len(dst) // More than most messages need.
+	d.depth, d.anys, d.noted = 0, 0, 0
 	d.keys.reset()
 	d.marks = d.marks[:0]
 }
@@ -53,6 +55,9 @@ func (d *decoder) release() {
 	d.in, d.out = nil, nil
 	if cap(d.scratch) > maxKept {
 		d.scratch = nil
+	}
+	if cap(d.types) > maxKept {
+		d.types = nil
 	}
 	d.c.decoders.Put(d)
 }
@@ -481,8 +486,7 @@ func (d *decoder) entry(f *field, run *keyRun) error {
 
 // keyText returns the key that stands at a position, for an error.
 func (d *decoder) keyText(pos int) []byte {
-	s := d.scanner
-	s.pos = pos
+	s := scanner{in: d.in, pos: pos}
 	raw, _, _ := s.str()
 	return raw
 }
@@ -556,7 +560,7 @@ func (d *decoder) bool() (uint64, error) {
 // integer reads a whole number, or a string that holds one.
 func (d *decoder) integer(f *field) (uint64, error) {
 	c := d.peek()
-	start := d.scanner
+	start := d.pos
 	var raw []byte
 	var err error
 	switch {
@@ -565,7 +569,7 @@ func (d *decoder) integer(f *field) (uint64, error) {
 			return 0, err
 		}
 		if numberLength(raw) != len(raw) || len(raw) == 0 {
-			return 0, start.expected(f.op.expectation())
+			return 0, d.expectedAt(start, f.op.expectation())
 		}
 	case c == '-' || isDigit(c):
 		if raw, err = d.number(); err != nil {
@@ -577,7 +581,7 @@ func (d *decoder) integer(f *field) (uint64, error) {
 	if v, ok := f.op.fit(raw); ok {
 		return v, nil
 	}
-	return 0, start.expected(f.op.expectation())
+	return 0, d.expectedAt(start, f.op.expectation())
 }
 
 // fit returns the number that a text stands for, if the type has it.
@@ -607,7 +611,7 @@ func (o op) bits() int {
 // float reads a number, a string that holds one, or one of the strings for what has no digits.
 func (d *decoder) float(f *field) (uint64, error) {
 	c := d.peek()
-	start := d.scanner
+	start := d.pos
 	var raw []byte
 	var err error
 	switch {
@@ -619,10 +623,10 @@ func (d *decoder) float(f *field) (uint64, error) {
 			return floatBits(n, f.op), nil
 		}
 		if numberLength(raw) != len(raw) || len(raw) == 0 {
-			return 0, start.expected(f.op.expectation())
+			return 0, d.expectedAt(start, f.op.expectation())
 		}
 		if len(raw) > d.maxNumber {
-			return 0, fault(Limit, start.pos, "number of %d bytes, %d are allowed", len(raw), d.maxNumber)
+			return 0, fault(Limit, start, "number of %d bytes, %d are allowed", len(raw), d.maxNumber)
 		}
 	case c == '-' || isDigit(c):
 		if raw, err = d.number(); err != nil {
@@ -633,7 +637,7 @@ func (d *decoder) float(f *field) (uint64, error) {
 	}
 	n, ok := parseFloat(raw, f.op.bits())
 	if !ok {
-		return 0, start.expected(f.op.expectation())
+		return 0, d.expectedAt(start, f.op.expectation())
 	}
 	return floatBits(n, f.op), nil
 }
@@ -661,7 +665,7 @@ func floatBits(n float64, o op) uint64 {
 // enum reads the name or number of an enum value, and null for the one type that has it.
 func (d *decoder) enum(f *field) (v uint64, written bool, err error) {
 	c := d.peek()
-	start := d.scanner
+	start := d.pos
 	switch {
 	case c == '"':
 		name, err := d.text()
@@ -685,7 +689,7 @@ func (d *decoder) enum(f *field) (v uint64, written bool, err error) {
 	case c == 'n' && f.op == opNull:
 		return 0, true, d.literal("null")
 	}
-	return 0, false, start.expected("value of enum " + f.enum.name)
+	return 0, false, d.expectedAt(start, "value of enum "+f.enum.name)
 }
 
 // expectation names a type for an error.

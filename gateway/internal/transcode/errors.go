@@ -86,21 +86,14 @@ const maxExcerpt = 40
 
 // excerpt returns the beginning of an input as text that can be shown.
 func excerpt(b []byte) string {
-	cut := len(b) > maxExcerpt
-	if cut {
-		b = b[:maxExcerpt]
-		for len(b) > 0 && !utf8.RuneStart(b[len(b)-1]) {
-			b = b[:len(b)-1]
-		}
-		if len(b) > 0 && b[len(b)-1] >= utf8.RuneSelf {
-			b = b[:len(b)-1]
-		}
+	if len(b) <= maxExcerpt {
+		return string(b)
 	}
-	s := string(b)
-	if cut {
-		s += "..."
+	n := maxExcerpt
+	for n > 0 && !utf8.RuneStart(b[n]) {
+		n--
 	}
-	return s
+	return string(b[:n]) + "..."
 }
 
 // quoteRune returns a character as an error shows it.

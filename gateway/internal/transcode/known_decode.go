@@ -2,6 +2,8 @@ package transcode
 
 import (
 	"bytes"
+	"cmp"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -35,14 +37,14 @@ func (d *decoder) instant(what string, parse func([]byte) (seconds, nanos int64,
 	if d.peek() != '"' {
 		return d.expected(what)
 	}
-	start := d.scanner
+	start := d.pos
 	text, err := d.text()
 	if err != nil {
 		return err
 	}
 	seconds, nanos, ok := parse(text)
 	if !ok {
-		return start.expected(what)
+		return d.expectedAt(start, what)
 	}
 	if seconds != 0 {
 		d.out = protowire.AppendVarint(append(d.out, 1<<3), uint64(seconds))
@@ -122,29 +124,30 @@ func (d *decoder) dynamicContent(f *field) error {
 
 // any reads a google.protobuf.Any. Its type may stand behind its content, so it is looked for first.
 func (d *decoder) any() error {
-	start := d.scanner
-	if start.peek() != '{' {
+	if d.peek() != '{' {
 		return d.expected("object")
 	}
-	if d.anys >= d.c.limits.MaxAnyNesting {
-		return fault(Limit, start.pos, "google.protobuf.Any nested more than %d deep", d.c.limits.MaxAnyNesting)
-	}
+	start := d.pos
 	pos, empty, err := d.findType()
 	if err != nil {
 		return err
 	}
 	if pos < 0 {
 		if empty || d.c.options.DiscardUnknown {
-			return nil // Everything in it is unknown, and has been skipped.
+			d.pos = start
+			return d.skip(d.c.limits.MaxDepth) // Everything in it is unknown.
 		}
-		return d.fault(start.pos, `google.protobuf.Any without "@type"`)
+		return d.fault(start, `google.protobuf.Any without "@type"`)
+	}
+	if d.anys >= d.c.limits.MaxAnyNesting {
+		return fault(Limit, start, "google.protobuf.Any nested more than %d deep", d.c.limits.MaxAnyNesting)
 	}
 	d.pos = pos
 	m, err := d.typeURL()
 	if err != nil {
 		return err
 	}
-	d.scanner = start
+	d.pos = start
 	d.anys++
 	d.out = append(d.out, 2<<3|byte(protowire.BytesType))
 	at := d.nest()
@@ -167,6 +170,9 @@ func (d *decoder) refuse(m *message) error {
 
 // typeURL appends the type URL at the position to the wire and returns the program of the type.
 func (d *decoder) typeURL() (*message, error) {
+	if d.peek() != '"' {
+		return nil, d.expected("type URL as a string")
+	}
 	pos := d.pos
 	text, err := d.text()
 	if err != nil {
@@ -184,41 +190,49 @@ func (d *decoder) typeURL() (*message, error) {
 	return m, nil
 }
 
-// findType returns the position of the value of "@type" in the object at the position, -1 if it has none. If it is not
-// the first member, the whole object has been read then.
+// findType returns the position of the value of "@type" in the object at the position, -1 if it has none. Whoever reads
+// the object then notices a second one.
 func (d *decoder) findType() (pos int, empty bool, err error) {
-	d.peek()
-	d.pos++
-	pos = -1
-	for n := 0; ; n++ {
-		more, err := d.next(n, '}')
-		if !more || err != nil {
-			return pos, n == 0, err
-		}
-		start := d.pos
-		name, err := d.name()
-		if err != nil {
-			return 0, false, err
-		}
-		isType := string(name) == "@type"
-		if err := d.colon(); err != nil {
-			return 0, false, err
-		}
-		if isType {
-			if pos >= 0 {
-				return 0, false, d.fault(start, `duplicate field "@type"`)
-			}
-			if d.peek() != '"' {
-				return 0, false, d.expected("type URL as a string")
-			}
-			if pos = d.pos; n == 0 {
-				return pos, false, nil // Whoever reads the object notices another one.
-			}
-		}
-		if err := d.skip(d.c.limits.MaxDepth); err != nil {
-			return 0, false, err
-		}
+	start := d.pos
+	if start < d.noted {
+		return d.notedType(start)
 	}
+	d.pos++
+	more, err := d.next(0, '}')
+	if !more || err != nil {
+		return -1, true, err
+	}
+	name, escaped, err := d.str()
+	if err != nil {
+		return 0, false, err
+	}
+	if isTypeName(name, escaped) {
+		err := d.colon()
+		d.peek()
+		return d.pos, false, err
+	}
+	// It stands further behind, or nowhere. The same may be true of objects inside, which should not all be read once
+	// for each that is around them.
+	d.pos = start
+	d.types, d.noteTypes = d.types[:0], true
+	err = d.skip(d.c.limits.MaxDepth)
+	d.noteTypes = false
+	if err != nil {
+		return 0, false, err
+	}
+	slices.SortFunc(d.types, func(a, b typePlace) int { return cmp.Compare(a.object, b.object) })
+	d.noted = d.pos
+	return d.notedType(start)
+}
+
+// notedType is findType for an object that has been skipped.
+func (d *decoder) notedType(start int) (pos int, empty bool, err error) {
+	i, ok := slices.BinarySearchFunc(d.types, start, func(p typePlace, start int) int { return cmp.Compare(p.object, start) })
+	if ok {
+		return d.types[i].value, false, nil
+	}
+	d.pos = start + 1
+	return -1, d.peek() == '}', nil
 }
 
 // anyValue reads an Any whose content has a special form, and stands in "value". An Empty may be missing.

@@ -189,12 +189,6 @@ func parseKey(b []byte, signedKey bool) (integer, bool) {
 	return n.add(b, nil, 0)
 }
 
-// parseFloat reads a JSON number as a float of so many bits. It reports false if that has no such value.
-func parseFloat(raw []byte, bits int) (float64, bool) {
-	f, err := strconv.ParseFloat(string(raw), bits) // Short strings like these stay on the stack.
-	return f, err == nil
-}
-
 // appendFloat appends a float as JSON: the shortest digits that read back the same, in the notation of ECMAScript.
 func appendFloat(dst []byte, f float64, bits int) []byte {
 	switch {

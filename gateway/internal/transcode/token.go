@@ -13,7 +13,13 @@ type scanner struct {
 	in        []byte
 	pos       int
 	maxNumber int
+	// noteTypes makes skip keep the places of "@type" in the objects it passes.
+	noteTypes bool
+	types     []typePlace
 }
+
+// typePlace is where an object begins, and where the value of its first "@type" does.
+type typePlace struct{ object, value int }
 
 // peek skips white space and returns the byte behind it, 0 at the end.
 func (s *scanner) peek() byte {
@@ -196,6 +202,7 @@ func (s *scanner) skip(depth int) error {
 }
 
 func (s *scanner) skipMembers(bracket byte, depth int) error {
+	start, typed := s.pos, false
 	s.pos++
 	closing := bracket + 2 // As ASCII has it: [ ] and { }.
 	for n := 0; ; n++ {
@@ -204,17 +211,30 @@ func (s *scanner) skipMembers(bracket byte, depth int) error {
 			return err
 		}
 		if bracket == '{' {
-			if _, _, err := s.str(); err != nil {
+			name, escaped, err := s.str()
+			if err != nil {
 				return err
 			}
 			if err := s.colon(); err != nil {
 				return err
+			}
+			if s.noteTypes && !typed && isTypeName(name, escaped) {
+				typed = true
+				s.types = append(s.types, typePlace{start, s.pos})
 			}
 		}
 		if err := s.skip(depth); err != nil {
 			return err
 		}
 	}
+}
+
+func isTypeName(name []byte, escaped bool) bool {
+	if escaped {
+		var buf [len("@type") + 1]byte
+		return len(name) <= 6*len("@type") && string(appendUnescaped(buf[:0], name)) == "@type"
+	}
+	return string(name) == "@type"
 }
 
 // literalOf returns the literal that begins with a letter.
@@ -229,12 +249,16 @@ func literalOf(c byte) string {
 	}
 }
 
-// expected says what should stand here, and what stands here instead. If that is no JSON, it says so.
+// expected says what should stand at the position, and what stands there instead. If that is no JSON, it says so.
 func (s *scanner) expected(what string) error {
-	start := *s
-	c := start.peek()
-	end := start
-	switch {
+	s.peek()
+	return s.expectedAt(s.pos, what)
+}
+
+// expectedAt is expected for a value that was read already.
+func (s *scanner) expectedAt(pos int, what string) error {
+	end := scanner{in: s.in, pos: pos, maxNumber: len(s.in)}
+	switch c := end.peek(); {
 	case c == '{' || c == '[':
 		end.pos++ // The rest does not matter.
 	case c == 't' || c == 'f' || c == 'n' || c == '"' || c == '-' || isDigit(c):
@@ -242,9 +266,9 @@ func (s *scanner) expected(what string) error {
 			return err
 		}
 	default:
-		return start.syntax("expected %s", what)
+		return end.syntax("expected %s", what)
 	}
-	return fault(Invalid, start.pos, "expected %s, got %s", what, describe(start.in[start.pos:end.pos]))
+	return fault(Invalid, pos, "expected %s, got %s", what, describe(s.in[pos:end.pos]))
 }
 
 // describe names a JSON value for an error.
