@@ -560,6 +560,9 @@ func (d *decoder) bool() (uint64, error) {
 // integer reads a whole number, or a string that holds one.
 func (d *decoder) integer(f *field) (uint64, error) {
 	c := d.peek()
+	if n, ok := d.shortInteger(); ok {
+		return n, nil
+	}
 	start := d.pos
 	var raw []byte
 	var err error
@@ -611,6 +614,9 @@ func (o op) bits() int {
 // float reads a number, a string that holds one, or one of the strings for what has no digits.
 func (d *decoder) float(f *field) (uint64, error) {
 	c := d.peek()
+	if n, ok := d.shortInteger(); ok {
+		return floatBits(float64(n), f.op), nil
+	}
 	start := d.pos
 	var raw []byte
 	var err error

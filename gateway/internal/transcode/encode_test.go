@@ -4,12 +4,11 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
-
-	"google.golang.org/protobuf/encoding/protojson"
 )
 
 // wireOf makes canonical wire bytes of JSON, by the oracle.

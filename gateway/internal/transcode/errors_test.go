@@ -34,8 +34,10 @@ func TestErrorsOfJSON(t *testing.T) {
 		{"garbage", `{"order":!}`, `order: expected object, got '!' (offset 9)`},
 		{"trailing comma", `{"requestId":"a",}`, `expected another value behind ',', got '}' (offset 17)`},
 		{"more behind", `{} {}`, `expected the end, got '{' (offset 3)`},
-		{"long excerpt", `{"order":{"items":[{"quantity":"` + strings.Repeat("é", 100) + `"}]}}`,
-			`order.items[0].quantity: expected int32, got string "éééééééééééééééééééé..." (offset 31)`},
+		{
+			"long excerpt", `{"order":{"items":[{"quantity":"` + strings.Repeat("é", 100) + `"}]}}`,
+			`order.items[0].quantity: expected int32, got string "éééééééééééééééééééé..." (offset 31)`,
+		},
 		{"invalid UTF-8", "{\"requestId\":\"\xff\"}", `requestId: invalid UTF-8 in a string, got '"' (offset 13)`},
 		{"control character", "{\"requestId\":\"a\nb\"}", `requestId: control character in a string, got '\n' (offset 15)`},
 	} {

@@ -16,22 +16,11 @@ const maxFast = 19
 
 // parseFloat reads a JSON number as a float of so many bits. It reports false if that has no such value.
 func parseFloat(raw []byte, bits int) (float64, bool) {
-	if len(raw) <= 15 && digits(raw) == len(raw) {
-		n, _ := parseInteger(raw)
-		return rounded(float64(n.magnitude), bits), true // Exact as a double, and rounded once.
-	}
 	if len(raw) > maxFast+2 || hasExponent(raw) {
 		return parseLongFloat(raw, bits)
 	}
 	f, err := strconv.ParseFloat(string(raw), bits) // Short strings like these stay on the stack.
 	return f, err == nil
-}
-
-func rounded(f float64, bits int) float64 {
-	if bits == 32 {
-		return float64(float32(f))
-	}
-	return f
 }
 
 func hasExponent(raw []byte) bool {
@@ -177,32 +166,57 @@ func (d *decimal) mantissa(n int) uint64 {
 	return m
 }
 
-// round returns the nearest float, by arithmetic on integers: the number is a fraction of two, and its first 64 bits,
-// and whether there are more, decide.
+// rounder is room for the arithmetic of round.
+type rounder struct{ number, product, part, shifted, quotient, rest big.Int }
+
+var rounders = sync.Pool{New: func() any { return new(rounder) }}
+
+// round returns the nearest float, by arithmetic on integers: the number is a fraction of two and a power of two, and
+// its first 64 bits, and whether there are more, decide.
 func (d *decimal) round(bits int) (float64, bool) {
-	numerator, count := d.integer()
-	denominator := powerOfTen(0)
-	if shift := d.exp - count; shift >= 0 {
-		numerator.Mul(numerator, powerOfTen(shift))
+	r := rounders.Get().(*rounder) //nolint:forcetypeassert // Nothing else is put there.
+	defer rounders.Put(r)
+	digits, count := r.integer(d)
+	scale := d.exp - count // Of ten, which is five times two.
+	var quotient *big.Int
+	var exp2 int
+	var sticky bool
+	if scale < 0 {
+		quotient, exp2, sticky = r.divide(digits, -scale)
 	} else {
-		denominator = powerOfTen(-shift)
+		quotient, exp2, sticky = r.multiply(digits, scale)
 	}
-	exp2 := numerator.BitLen() - denominator.BitLen() - 64
-	if exp2 < 0 {
-		numerator.Lsh(numerator, uint(-exp2))
-	} else {
-		denominator = new(big.Int).Lsh(denominator, uint(exp2))
-	}
-	quotient, rest := new(big.Int).QuoRem(numerator, denominator, new(big.Int))
 	m := quotient.Uint64()
-	sticky := rest.Sign() != 0
 	if quotient.BitLen() > 64 {
-		sticky = sticky || quotient.Bit(0) != 0
-		m = quotient.Rsh(quotient, 1).Uint64()
+		sticky = sticky || m&1 != 0
+		m = r.part.Rsh(quotient, 1).Uint64()
 		exp2++
 	}
-	f, ok := roundBits(m, exp2, sticky, bits)
+	f, ok := roundBits(m, exp2+scale, sticky, bits)
 	return math.Copysign(f, d.sign()), ok
+}
+
+// multiply returns the first 64 bits of n * 5^power, the power of two that they need, and whether bits are missing.
+func (r *rounder) multiply(n *big.Int, power int) (first *big.Int, exp2 int, sticky bool) {
+	product := r.product.Mul(n, powerOfFive(power))
+	exp2 = product.BitLen() - 64
+	if exp2 < 0 {
+		return r.quotient.Lsh(product, uint(-exp2)), exp2, false
+	}
+	return r.quotient.Rsh(product, uint(exp2)), exp2, int(product.TrailingZeroBits()) < exp2
+}
+
+// divide returns the first 64 or 65 bits of n / 5^power, the power of two that they need, and whether bits are missing.
+func (r *rounder) divide(n *big.Int, power int) (first *big.Int, exp2 int, sticky bool) {
+	numerator, denominator := n, powerOfFive(power)
+	exp2 = n.BitLen() - denominator.BitLen() - 64
+	if exp2 < 0 {
+		numerator = r.shifted.Lsh(numerator, uint(-exp2))
+	} else {
+		denominator = r.shifted.Lsh(denominator, uint(exp2))
+	}
+	quotient, rest := r.quotient.QuoRem(numerator, denominator, &r.rest)
+	return quotient, exp2, rest.Sign() != 0
 }
 
 // roundBits returns the float nearest to m * 2^exp, or a little more than that if sticky. M has 63 or 64 bits.
@@ -236,16 +250,19 @@ func roundBits(m uint64, exp int, sticky bool, bits int) (float64, bool) {
 const maxDigits = 800
 
 // integer returns the digits as one number, and how many there are. Digits that are too many become a one.
-func (d *decimal) integer() (sum *big.Int, count int) {
-	sum = new(big.Int)
-	product, part := new(big.Int), new(big.Int)
+func (r *rounder) integer(d *decimal) (sum *big.Int, count int) {
+	if d.count <= maxFast {
+		return r.number.SetUint64(d.mantissa(d.count)), d.count
+	}
+	sum, product := r.number.SetUint64(0), &r.product
 	chunk, n := uint64(0), 0
 	add := func(digit uint64, last bool) {
 		chunk = chunk*10 + digit
 		count++
 		if n++; n == maxFast || last {
-			product.Mul(sum, powerOfTen(n))
-			sum, product = product.Add(product, part.SetUint64(chunk)), sum
+			product.Mul(sum, powerOfFive(n))
+			product.Lsh(product, uint(n))
+			sum, product = product.Add(product, r.part.SetUint64(chunk)), sum
 			chunk, n = 0, 0
 		}
 	}
@@ -262,19 +279,19 @@ func (d *decimal) integer() (sum *big.Int, count int) {
 	return sum, count
 }
 
-// smallPowers are the powers of ten that numbers without very many digits need, once one of these has come.
+// smallPowers are the powers of five that numbers without very many digits need, once one of these has come.
 var smallPowers = sync.OnceValue(func() []*big.Int {
 	powers := []*big.Int{big.NewInt(1)}
 	for range 400 {
-		powers = append(powers, new(big.Int).Mul(powers[len(powers)-1], big.NewInt(10)))
+		powers = append(powers, new(big.Int).Mul(powers[len(powers)-1], big.NewInt(5)))
 	}
 	return powers
 })
 
-// powerOfTen returns a number that nobody may change.
-func powerOfTen(n int) *big.Int {
+// powerOfFive returns a number that nobody may change.
+func powerOfFive(n int) *big.Int {
 	if powers := smallPowers(); n < len(powers) {
 		return powers[n]
 	}
-	return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil)
+	return new(big.Int).Exp(big.NewInt(5), big.NewInt(int64(n)), nil)
 }

@@ -3,6 +3,8 @@ package transcode
 import (
 	"errors"
 	"fmt"
+	"math"
+	"math/big"
 	"runtime"
 	"strings"
 	"testing"
@@ -97,33 +99,46 @@ func bombs() map[string]struct{ root, body string } {
 		anys = `{"value":` + anys + `,"@type":"x/google.protobuf.Any"}`
 	}
 	return map[string]struct{ root, body string }{
-		"arrays without end":     {"google.protobuf.Value", fill("[")},
-		"objects without end":    {"p3.All", fill(`{"self":`)},
-		"keys":                   {"p3.All", `{"mStr":` + keys(`"%d":""`) + "}"},
-		"keys that are numbers":  {"p3.All", `{"byI64":` + keys(`"%d":""`) + "}"},
-		"keys of a struct":       {"google.protobuf.Struct", keys(`"%d":0`)},
-		"unknown members":        {"p3.All", keys(`"%d":0`)},
-		"members of one name":    {"p3.All", "{" + fill(`"i32":0,`)},
-		"a long number":          {"p3.All", `{"double":1` + fill("0") + "}"},
-		"long numbers":           {"p3.All", `{"doubles":` + list("0.3"+strings.Repeat("123456789", 56)) + "}"},
-		"numbers with exponents": {"p3.All", `{"doubles":` + list("1.7976931348623157e308") + "}"},
-		"tiny numbers":           {"p3.All", `{"doubles":` + list("4.9406564584124654e-324") + "}"},
-		"numbers for integers":   {"p3.All", `{"i64s":` + list("9000000000000000000e-9") + "}"},
-		"escapes":                {"p3.All", `{"str":"` + fill(`\u0001`) + `"}`},
-		"pairs of surrogates":    {"p3.All", `{"str":"` + fill(`\ud83d\ude42`) + `"}`},
-		"escapes for base64":     {"p3.All", `{"bin":"` + fill(`\u0041\u0041`) + `"}`},
-		"text of other scripts":  {"p3.All", `{"str":"` + fill("日") + `"}`},
-		"empty messages":         {"p3.All", `{"selfs":` + list("{}") + "}"},
-		"empty wide messages":    {"p3.All", `{"fars":` + list("{}") + "}"},
-		"short strings":          {"p3.All", `{"strs":` + list(`""`) + "}"},
-		"values":                 {"google.protobuf.Value", list("0")},
-		"maps of one":            {"google.protobuf.Value", list(`{"":0}`)},
-		"types behind contents":  {"google.protobuf.Any", strings.Replace(anys, `"x"`, `{"value":`+list("0")+`,"@type":"x/google.protobuf.ListValue"}`, 1)},
-		"many small Any":         {"p3.All", `{"anyS":` + list(`{"id":1,"@type":"x/p3.Small"}`) + "}"},
-		"a path of many steps":   {"p3.All", `{"mask":"` + fill("aB,") + `a"}`},
-		"white space":            {"p3.All", "{" + fill(" ") + "}"},
-		"deep and large":         {"p3.All", strings.Repeat(`{"self":`, 98) + `{"str":"` + fill("x") + `"}` + strings.Repeat("}", 98)},
+		"arrays without end":          {"google.protobuf.Value", fill("[")},
+		"objects without end":         {"p3.All", fill(`{"self":`)},
+		"keys":                        {"p3.All", `{"mStr":` + keys(`"%d":""`) + "}"},
+		"keys that are numbers":       {"p3.All", `{"byI64":` + keys(`"%d":""`) + "}"},
+		"keys of a struct":            {"google.protobuf.Struct", keys(`"%d":0`)},
+		"unknown members":             {"p3.All", keys(`"%d":0`)},
+		"members of one name":         {"p3.All", "{" + fill(`"i32":0,`)},
+		"a long number":               {"p3.All", `{"double":1` + fill("0") + "}"},
+		"long numbers":                {"p3.All", `{"doubles":` + list("0.3"+strings.Repeat("123456789", 56)) + "}"},
+		"numbers with exponents":      {"p3.All", `{"doubles":` + list("1.7976931348623157e308") + "}"},
+		"tiny numbers":                {"p3.All", `{"doubles":` + list("4.9406564584124654e-324") + "}"},
+		"numbers between floats":      {"p3.All", `{"doubles":` + list(between()) + "}"},
+		"long numbers between floats": {"p3.All", `{"doubles":` + list(longBetween()) + "}"},
+		"numbers for integers":        {"p3.All", `{"i64s":` + list("9000000000000000000e-9") + "}"},
+		"escapes":                     {"p3.All", `{"str":"` + fill(`\u0001`) + `"}`},
+		"pairs of surrogates":         {"p3.All", `{"str":"` + fill(`\ud83d\ude42`) + `"}`},
+		"escapes for base64":          {"p3.All", `{"bin":"` + fill(`\u0041\u0041`) + `"}`},
+		"text of other scripts":       {"p3.All", `{"str":"` + fill("日") + `"}`},
+		"empty messages":              {"p3.All", `{"selfs":` + list("{}") + "}"},
+		"empty wide messages":         {"p3.All", `{"fars":` + list("{}") + "}"},
+		"short strings":               {"p3.All", `{"strs":` + list(`""`) + "}"},
+		"values":                      {"google.protobuf.Value", list("0")},
+		"maps of one":                 {"google.protobuf.Value", list(`{"":0}`)},
+		"types behind contents":       {"google.protobuf.Any", strings.Replace(anys, `"x"`, `{"value":`+list("0")+`,"@type":"x/google.protobuf.ListValue"}`, 1)},
+		"many small Any":              {"p3.All", `{"anyS":` + list(`{"id":1,"@type":"x/p3.Small"}`) + "}"},
+		"a path of many steps":        {"p3.All", `{"mask":"` + fill("aB,") + `a"}`},
+		"white space":                 {"p3.All", "{" + fill(" ") + "}"},
+		"deep and large":              {"p3.All", strings.Repeat(`{"self":`, 98) + `{"str":"` + fill("x") + `"}` + strings.Repeat("}", 98)},
 	}
+}
+
+// between returns a number that one has to look at closely: the middle between two large floats, as short as it can be.
+func between() string { return middle(1e300).Text('e', 20) }
+
+func longBetween() string { return middle(1e300).Text('f', 0) }
+
+func middle(f float64) *big.Float {
+	sum := new(big.Float).SetPrec(2000).SetFloat64(f)
+	sum.Add(sum, big.NewFloat(math.Nextafter(f, math.Inf(1))))
+	return sum.Quo(sum, big.NewFloat(2))
 }
 
 // cost returns the least time of some runs, and what a run on a new compiler leaves in memory: the message, and what

@@ -182,6 +182,23 @@ func (s *scanner) number() ([]byte, error) {
 	return raw, nil
 }
 
+// shortInteger consumes a number that is nothing but a few digits, few enough for an int32 and for any kind of float. It
+// reports false, having consumed nothing, if there is no such number.
+func (s *scanner) shortInteger() (n uint64, ok bool) {
+	const maxDigits = 7
+	i := s.pos
+	for ; i < len(s.in) && isDigit(s.in[i]); i++ {
+		n = n*10 + uint64(s.in[i]-'0')
+	}
+	size := i - s.pos
+	if size == 0 || size > maxDigits || i < len(s.in) && (s.in[i] == '.' || s.in[i]|0x20 == 'e') || size > 1 && s.in[s.pos] == '0' ||
+		size > s.maxNumber {
+		return 0, false
+	}
+	s.pos = i
+	return n, true
+}
+
 // skip consumes a value of any kind; objects and arrays may be nested so many times.
 func (s *scanner) skip(depth int) error {
 	switch c := s.peek(); {
