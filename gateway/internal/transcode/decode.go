@@ -209,7 +209,7 @@ func (d *decoder) lookup(m *message, name []byte, pos int) (*field, error) {
 	if i, ok := m.names.find(name); ok {
 		return &m.fields[i], nil
 	}
-	if isExtensionName(name) {
+	if isExtensionName(name) && m.known != knownEmpty { // Which has fields of no kind, and does not ask for any.
 		f, err := d.extension(m, name[1:len(name)-1], pos)
 		if f != nil || err != nil {
 			return f, err

@@ -19,6 +19,8 @@ import (
 type dice struct {
 	data []byte
 	rest *rand.Rand
+	// careful dice make mistakes so rarely that most of what they make has none.
+	careful bool
 }
 
 func newDice(data []byte) *dice {
@@ -26,7 +28,15 @@ func newDice(data []byte) *dice {
 	for _, c := range data {
 		seed = seed*31 + uint64(c)
 	}
-	return &dice{data, rand.New(rand.NewPCG(seed, 0))}
+	return &dice{data, rand.New(rand.NewPCG(seed, 0)), seed%4 != 0}
+}
+
+// wrong reports whether to make a mistake.
+func (d *dice) wrong() bool {
+	if d.careful {
+		return d.in(100)
+	}
+	return d.in(3)
 }
 
 // n returns a number from 0 to n-1.
@@ -275,11 +285,14 @@ func (d *dice) value(b []byte, fd protoreflect.FieldDescriptor, types []string, 
 
 // json appends a value of JSON that a message may be read from.
 func (d *dice) json(md protoreflect.MessageDescriptor, types []string, depth int) string {
-	if d.in(60) {
+	if d.in(20) && d.wrong() {
 		return d.junk()
 	}
 	switch md.FullName() {
 	case "google.protobuf.Timestamp":
+		if !d.wrong() {
+			return `"` + pick(d, "1970-01-01T00:00:00Z", "2024-02-29T23:59:59.123456789Z", "2024-01-01T00:00:00.5+01:30", "1600-02-29T12:00:00Z", "9999-12-31T23:59:59.9Z") + `"`
+		}
 		return `"` + pick(d, "1970-01-01T00:00:00Z", "2024-02-29T23:59:59.123456789Z", "2023-02-29T00:00:00Z", "0001-01-01T00:00:00Z",
 			"9999-12-31T23:59:59.999999999Z", "10000-01-01T00:00:00Z", "0000-12-31T23:59:59Z", "2024-01-01T00:00:00+01:30",
 			"2024-01-01T00:00:00-23:59", "2024-01-01T00:00:00.1Z", "2024-01-01T00:00:00.1234567890Z", "2024-01-01t00:00:00z",
@@ -287,9 +300,15 @@ func (d *dice) json(md protoreflect.MessageDescriptor, types []string, depth int
 			"2024-04-31T00:00:00Z", "2024-01-01T00:00:00", "2024-01-01 00:00:00Z", "2024-01-01T00:00:00,5Z", "2024-01-01T00:00:00.Z", "",
 			"2024-01-01T0:00:00Z", "1900-02-29T00:00:00Z", "2000-02-29T00:00:00Z", `2024-01-01T00:00:00\u005a`) + `"`
 	case "google.protobuf.Duration":
+		if !d.wrong() {
+			return `"` + pick(d, "1s", "-1.5s", "0.000000001s", "-0.1s", "315576000000s") + `"`
+		}
 		return `"` + pick(d, "1s", "-1.5s", "0s", "0.000000001s", "315576000000s", "315576000001s", "1", "s", ".s", "1.s", ".5s", "+1s", "-s",
 			"-.1s", "00s", "01s", "1.1234567890s", "99999999999999999999s", "1e3s", " 1s", "-0s", "--1s", "1.-5s", "-315576000000.999999999s") + `"`
 	case "google.protobuf.FieldMask":
+		if !d.wrong() {
+			return `"` + pick(d, "", "fooBar", "a,b", "a.bC,d") + `"`
+		}
 		return `"` + pick(d, "", "fooBar", "a,b", "a.bC,d", "foo_bar", "a,,b", ",", " a ", "a b", "1a", "aB1", "A", "é", ".", "a.", `\n`) + `"`
 	case "google.protobuf.Any":
 		return d.anyJSON(types, depth)
@@ -326,11 +345,11 @@ func (d *dice) members(md protoreflect.MessageDescriptor, types []string, depth 
 		members = append(members, d.quote(name)+d.space()+":"+d.space()+d.fieldJSON(fd, types, depth))
 	}
 	for _, fd := range protoreflectRequired(md) {
-		if !d.in(8) && (depth > 0 || fd.Message() == nil) {
+		if !d.wrong() && (depth > 0 || fd.Message() == nil) {
 			members = append(members, d.quote(fd.JSONName())+":"+d.fieldJSON(fd, types, depth))
 		}
 	}
-	if d.in(30) {
+	if d.in(10) && d.wrong() {
 		members = append(members, pick(d, `"unknown":1`, `"[p2.x_i32]":7`, `"[no.such]":[1,{"a":null}]`, `"[p3.All]":1`, `"@type":"x"`, `"":null`,
 			`"unknown":{"a":1,"a":2}`, `"unknown":"\ud800"`, `"[]":1`))
 	}
@@ -348,13 +367,18 @@ func protoreflectRequired(md protoreflect.MessageDescriptor) (out []protoreflect
 
 func (d *dice) object(members []string) string {
 	s := "{" + d.space() + strings.Join(members, d.space()+","+d.space()) + d.space() + "}"
-	if d.in(200) {
+	if d.in(20) && d.wrong() {
 		s = strings.Replace(s, pick(d, ",", ":", "}", `"`, "{"), pick(d, "", ",", ":", "}"), 1)
 	}
 	return s
 }
 
-func (d *dice) space() string { return pick(d, "", "", "", "", "", "", " ", "\n\t", "\r  ", "\v") }
+func (d *dice) space() string {
+	if d.in(200) && d.wrong() {
+		return "\v"
+	}
+	return pick(d, "", "", "", "", "", "", " ", "\n\t", "\r  ")
+}
 
 func (d *dice) quote(s string) string {
 	q := quote(s)
@@ -368,7 +392,10 @@ func (d *dice) anyJSON(types []string, depth int) string {
 	name := pick(d, types...)
 	md := lookupMessage(name)
 	if md == nil || depth <= 0 {
-		return pick(d, "{}", `{"@type":"no/such.Type"}`, `{"a":1}`, `{"@type":""}`, `{"@type":1}`, `{"@type":"x/google.protobuf.Empty"}`)
+		if !d.wrong() {
+			return pick(d, "{}", `{"@type":"x/google.protobuf.Empty"}`)
+		}
+		return pick(d, `{"@type":"no/such.Type"}`, `{"a":1}`, `{"@type":""}`, `{"@type":1}`, `{"@type":"x/google.protobuf.Empty"}`)
 	}
 	var members []string
 	if known := knownTypes[md.FullName()]; known != none && !d.in(10) {
@@ -379,13 +406,15 @@ func (d *dice) anyJSON(types []string, depth int) string {
 		members = d.members(md, types, depth-2)
 	}
 	typ := `"@type"` + d.space() + ":" + quote(pick(d, "type.googleapis.com/", "", "x/y/")+name)
-	for range 1 + d.n(20)/19 {
+	for range 1 + boolInt(d.in(20) && d.wrong()) {
 		i := pick(d, 0, 0, d.n(len(members)+1))
 		i = min(i, len(members))
 		members = append(members[:i:i], append([]string{typ}, members[i:]...)...)
 	}
 	return d.object(members)
 }
+
+func boolInt(b bool) int { return int(boolNumber(b)) }
 
 // free makes any JSON.
 func (d *dice) free(depth int, first rune) string {
@@ -402,6 +431,8 @@ func (d *dice) free(depth int, first rune) string {
 			values = append(values, d.free(depth-1, pick(d, '{', '[', '"', '1', 'n', 't')))
 		}
 		return "[" + strings.Join(values, ",") + "]"
+	case first == '1' && !d.wrong():
+		return pick(d, "0", "-1.5e3", "1e-7")
 	case first == '1':
 		return d.numberJSON()
 	case first == 'n':
@@ -418,7 +449,7 @@ func (d *dice) junk() string {
 }
 
 func (d *dice) fieldJSON(fd protoreflect.FieldDescriptor, types []string, depth int) string {
-	if d.in(30) {
+	if d.in(10) && d.wrong() {
 		return d.junk()
 	}
 	switch {
@@ -444,8 +475,14 @@ func (d *dice) keyJSON(fd protoreflect.FieldDescriptor) string {
 	case protoreflect.StringKind:
 		return d.str()
 	case protoreflect.BoolKind:
-		return pick(d, "true", "false", "True", "1")
+		if !d.wrong() {
+			return pick(d, "true", "false")
+		}
+		return pick(d, "True", "1")
 	default:
+		if !d.wrong() {
+			return strconv.Itoa(d.n(100000))
+		}
 		return pick(d, "0", "1", "-1", "+1", "01", "2147483647", "2147483648", "-2147483648", "4294967295", "4294967296", "-0",
 			"9223372036854775807", "9223372036854775808", "18446744073709551615", "18446744073709551616", "", " 1", "1.0", "1e1", "1_0", "0x1",
 			"00000000000000000000000000000001", "-")
@@ -468,8 +505,30 @@ func (d *dice) numberJSON() string {
 		strconv.FormatFloat(math.Float64frombits(d.rest.Uint64()), 'g', -1, 64))
 }
 
+// rightJSON makes a value that every field of the kind takes.
+func (d *dice) rightJSON(fd protoreflect.FieldDescriptor) string {
+	switch fd.Kind() {
+	case protoreflect.BoolKind:
+		return pick(d, "true", "false")
+	case protoreflect.StringKind:
+		return pick(d, quote(d.str()), `"\ud83d\ude42"`, `"\/\b\u00e9"`, `""`)
+	case protoreflect.BytesKind:
+		return `"` + base64.StdEncoding.EncodeToString([]byte(d.str())) + `"`
+	case protoreflect.EnumKind:
+		values := fd.Enum().Values()
+		return pick(d, quote(string(values.Get(d.n(values.Len())).Name())), "0", "77")
+	case protoreflect.FloatKind, protoreflect.DoubleKind:
+		return pick(d, "1.5", "-1e-7", `"NaN"`, `"-Infinity"`, "0", "-0.0", "1e30", "12345678901234567890123", `"2.5"`, "1e-40", strconv.FormatFloat(d.rest.NormFloat64(), 'g', -1, 64))
+	default:
+		return pick(d, "0", "1", `"1"`, "1.0", "1e2", "2147483647", "100e-2", `"12"`, strconv.Itoa(d.n(1<<20)))
+	}
+}
+
 func (d *dice) scalarJSON(fd protoreflect.FieldDescriptor) string {
-	if d.in(40) {
+	if !d.wrong() {
+		return d.rightJSON(fd)
+	}
+	if d.in(10) {
 		return d.junk()
 	}
 	switch fd.Kind() {

@@ -218,7 +218,7 @@ func TestConcurrentUse(t *testing.T) {
 	done := make(chan error)
 	for i := range 8 {
 		go func() {
-			for n := range len(examples) {
+			for n := range examples {
 				x := examples[(n+i*7)%len(examples)]
 				p, err := c.Message(fixed.message(t, x.root))
 				if err != nil {

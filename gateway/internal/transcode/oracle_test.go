@@ -74,7 +74,7 @@ func (r *rig) checkEncode(t testing.TB, md protoreflect.MessageDescriptor, wire 
 	}
 	got = got[len(prefix):]
 	switch {
-	case wantErr == errOracle:
+	case errors.Is(wantErr, errOracle):
 		return nil
 	case (err == nil) != (wantErr == nil):
 		t.Fatalf("%s %+v: wire %x\n got %s, error %v\nwant %s, error %v", md.FullName(), r.Options, wire, got, err, want, wantErr)
