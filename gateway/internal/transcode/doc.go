@@ -39,10 +39,12 @@
 //	known_encode.go  hot: the same for well-known types
 //	general.go       cold: the general path; extensions and contents of Any by name
 //	decode.go        hot: JSON to wire
+//	decode_value.go  hot: the same for single values
 //	known_decode.go  hot: the same for well-known types
 //	token.go         hot: the JSON tokenizer
 //	text.go          hot: strings and base64
-//	number.go        hot: numbers
+//	number.go        hot: integers
+//	float.go         hot: floating-point numbers
 //	time.go          hot: Timestamp and Duration
 //	mask.go          hot: paths of a FieldMask
 //	wire.go          hot: the wire format

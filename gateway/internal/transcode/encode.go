@@ -37,10 +37,13 @@ func (p *Program) AppendJSON(dst, wire []byte) ([]byte, error) {
 
 // appendJSON also tells whether the answer took the general path.
 func (p *Program) appendJSON(dst, wire []byte) (out []byte, general bool, err error) {
+	if len(wire) > maxSize {
+		return dst, false, fault(Limit, maxSize, "message of more than %d bytes", maxSize)
+	}
 	e := p.c.encoders.Get().(*encoder) //nolint:forcetypeassert // Nothing else is put there.
 	defer e.release()
 	e.begin(dst, wire)
-	out, err = e.message(dst, p.m, wire)
+	out, err = e.whole(dst, p.m, wire)
 	if err == nil {
 		return out, false, nil
 	}
@@ -52,6 +55,15 @@ func (p *Program) appendJSON(dst, wire []byte) (out []byte, general bool, err er
 		return dst, true, err
 	}
 	return out, true, nil
+}
+
+// whole appends the message that is the input.
+func (e *encoder) whole(dst []byte, m *message, wire []byte) ([]byte, error) {
+	out, err := e.message(dst, m, wire)
+	if err == nil && len(out)-e.base > e.c.limits.MaxOutput {
+		err = e.tooLarge(wire)
+	}
+	return out, err
 }
 
 func (e *encoder) begin(dst, root []byte) {

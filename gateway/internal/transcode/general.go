@@ -23,7 +23,7 @@ func (e *encoder) generally(dst []byte, m *message, wire []byte, first error) ([
 	}
 	e.begin(dst, normal)
 	e.general = true
-	out, err := e.message(dst, m, normal)
+	out, err := e.whole(dst, m, normal)
 	if err != nil {
 		return dst, firstOf(first, err)
 	}

@@ -57,7 +57,7 @@ func (m *message) wellFormed() bool {
 		return len(m.fields) == 1 && m.fields[0].number == 1 && m.fields[0].shape == single && m.fields[0].message == nil
 	}
 	for i, want := range knownShapes[m.known] {
-		f := m.field(int32Number(i + 1))
+		f := m.field(protoreflect.FieldNumber(i + 1))
 		if f == nil || f.op != want.op || f.shape != want.shape {
 			return false
 		}
@@ -68,5 +68,3 @@ func (m *message) wellFormed() bool {
 	return m.known != knownValue ||
 		m.field(valueStruct).message.known == knownStruct && m.field(valueList).message.known == knownList
 }
-
-func int32Number(i int) protoreflect.FieldNumber { return protoreflect.FieldNumber(i) }

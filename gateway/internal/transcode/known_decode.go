@@ -215,7 +215,7 @@ func (d *decoder) findType() (pos int, empty bool, err error) {
 	// for each that is around them.
 	d.pos = start
 	d.types, d.noteTypes = d.types[:0], true
-	err = d.skip(d.c.limits.MaxDepth)
+	err = d.skip(2*d.c.limits.MaxDepth + 2) // A message may stand in a list or map, which is another level of JSON.
 	d.noteTypes = false
 	if err != nil {
 		return 0, false, err

@@ -51,6 +51,20 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestTypeBehindDeepContent makes sure that looking for the type does not refuse what reading it first would not.
+func TestTypeBehindDeepContent(t *testing.T) {
+	deep := strings.Repeat(`{"selfs":[`, 98) + strings.Repeat(`]}`, 98)
+	p, err := New(Options{Resolver: fixed.types}).Message(fixed.message(t, "google.protobuf.Any"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, in := range []string{`{"@type":"x/p3.All","self":` + deep + `}`, `{"self":` + deep + `,"@type":"x/p3.All"}`} {
+		if _, err := p.AppendWire(nil, []byte(in)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestSkippedJSONIsLimited(t *testing.T) {
 	p, err := New(Options{DiscardUnknown: true}).Message(fixed.message(t, "p3.Small"))
 	if err != nil {

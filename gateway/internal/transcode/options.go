@@ -37,8 +37,9 @@ type Limits struct {
 	// MaxNumberLength is how many bytes a JSON number may have; default 512, twice of what any finite double needs in
 	// a sensible notation. Conversion of long decimals is the one step whose cost per byte grows with their length.
 	MaxNumberLength int
-	// MaxOutput is how many bytes a transcoded message may have; default 64 MiB. Names of fields and defaults make
-	// JSON several times as large as the wire, and the factor is in the hands of who sends.
+	// MaxOutput is how many bytes a transcoded message may have; default 64 MiB, at most 1 GiB. Names of fields and
+	// defaults make JSON several times as large as the wire, and the factor is in the hands of who sends. Input of more
+	// than 1 GiB is refused as well.
 	MaxOutput int
 	// MaxAnyNesting is how deeply google.protobuf.Any may hold one another; default 8. The type of an Any may stand
 	// behind its content, which is then read twice, and so again in each Any inside.
@@ -52,10 +53,14 @@ type Resolver interface {
 	protoregistry.ExtensionTypeResolver
 }
 
+// maxSize is how large a message may be at most, so that positions in it fit into 32 bits.
+const maxSize = 1 << 30
+
 func (l Limits) withDefaults() Limits {
 	setDefault(&l.MaxDepth, 100)
 	setDefault(&l.MaxNumberLength, 512)
 	setDefault(&l.MaxOutput, 64<<20)
+	l.MaxOutput = min(l.MaxOutput, maxSize)
 	setDefault(&l.MaxAnyNesting, 8)
 	return l
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Hot path: Timestamp and Duration as text. The usual form of a time stamp, in UTC, is read and written here; all
-// others by package time.
+// Hot path: Timestamp and Duration as text. Time stamps in the form that everybody writes are read here; package time
+// decides on all others.
 
 // Ranges of the two types, in seconds: the years 1 to 9999, and about as many years either way.
 const (
@@ -94,32 +94,62 @@ func appendNanos(dst []byte, nanos int64) []byte {
 
 // parseTimestamp reads RFC 3339, with at most nine digits of a fraction.
 func parseTimestamp(text []byte) (seconds, nanos int64, ok bool) {
-	if seconds, nanos, ok = parseUTC(text); !ok {
-		seconds, nanos, ok = parseAnyZone(text)
+	if seconds, nanos, ok = parseUsual(text); !ok {
+		seconds, nanos, ok = parseUnusual(text)
 	}
 	return seconds, nanos, ok && seconds >= minTimestamp && seconds <= maxTimestamp
 }
 
-// parseUTC reads the usual form. What it refuses may still be a time.
-func parseUTC(b []byte) (seconds, nanos int64, ok bool) {
+// parseUsual reads the usual form. What it refuses may still be a time.
+func parseUsual(b []byte) (seconds, nanos int64, ok bool) {
 	n := len(longTimestamp)
-	if len(b) < n+1 || b[len(b)-1] != 'Z' {
+	if len(b) < n+1 || !isLike(b, longTimestamp) {
 		return 0, 0, false
 	}
-	for i := range n {
-		if c := longTimestamp[i]; isDigit(c) != isDigit(b[i]) || !isDigit(c) && c != b[i] {
-			return 0, 0, false
-		}
+	fraction, offset, ok := parseZone(b[n:])
+	if !ok {
+		return 0, 0, false
 	}
 	year, month, day := two(b)*100+two(b[2:]), two(b[5:]), two(b[8:])
 	hour, minute, second := two(b[11:]), two(b[14:]), two(b[17:])
 	if year == 0 || month < 1 || month > 12 || day < 1 || day > 28 && day > daysIn(year, month) || hour > 23 || minute > 59 || second > 59 {
 		return 0, 0, false
 	}
-	if nanos, ok = parseNanos(b[n : len(b)-1]); !ok {
+	if nanos, ok = parseNanos(fraction); !ok {
 		return 0, 0, false
 	}
-	return (daysBefore(year, month, day)-daysToEpoch)*secondsPerDay + hour*3600 + minute*60 + second, nanos, true
+	days := daysBefore(year, month, day) - daysToEpoch
+	return days*secondsPerDay + hour*3600 + minute*60 + second - offset, nanos, true
+}
+
+// isLike reports whether b begins with text, any digit being like any other.
+func isLike(b []byte, text string) bool {
+	for i := range len(text) {
+		if c := text[i]; isDigit(c) != isDigit(b[i]) || !isDigit(c) && c != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// parseZone splits the end of a time into fraction and zone, and returns how many seconds that is ahead of UTC.
+func parseZone(b []byte) (fraction []byte, offset int64, ok bool) {
+	if b[len(b)-1] == 'Z' {
+		return b[:len(b)-1], 0, true
+	}
+	start := len(b) - len("+00:00")
+	if start < 0 || b[start] != '+' && b[start] != '-' || !isLike(b[start+1:], "00:00") {
+		return nil, 0, false
+	}
+	hours, minutes := two(b[start+1:]), two(b[start+4:])
+	if hours > 23 || minutes > 59 {
+		return nil, 0, false
+	}
+	offset = hours*3600 + minutes*60
+	if b[start] == '-' {
+		offset = -offset
+	}
+	return b[:start], offset, true
 }
 
 func two(b []byte) int64 { return int64(b[0]-'0')*10 + int64(b[1]-'0') }
@@ -161,7 +191,8 @@ func fraction(digits []byte) int64 {
 	return n
 }
 
-func parseAnyZone(text []byte) (seconds, nanos int64, ok bool) {
+// parseUnusual reads whatever package time takes, a little less strictly than RFC 3339 has it.
+func parseUnusual(text []byte) (seconds, nanos int64, ok bool) {
 	t, err := time.Parse(time.RFC3339Nano, string(text))
 	if err != nil {
 		return 0, 0, false
