@@ -52,12 +52,12 @@ func (d *decoder) begin(dst, json []byte) {
 	d.scanner = scanner{in: json, maxNumber: d.c.limits.MaxNumberLength, types: d.types[:0]}
 	d.out, d.base = slices.Grow(dst, len(json)), len(dst) // More than most messages need.
 	d.depth, d.anys, d.noted = 0, 0, 0
-	d.keys.reset()
 	d.marks = d.marks[:0]
 }
 
 func (d *decoder) release() {
 	d.in, d.out = nil, nil
+	d.keys.reset()
 	if cap(d.scratch) > maxKept {
 		d.scratch = nil
 	}
@@ -310,11 +310,18 @@ func (d *decoder) list(f *field) error {
 	}
 }
 
+// room is what most elements of a list fit into. Where there is less, the buffer doubles: lists are what makes messages
+// large, and append alone would copy them many times.
+const room = 64
+
 // element reads one value of a repeated field.
 func (d *decoder) element(f *field, tag string) error {
 	before := len(d.out)
 	if before-d.base > d.c.limits.MaxOutput {
 		return d.tooLarge()
+	}
+	if cap(d.out)-before < room {
+		d.out = slices.Grow(d.out, before+room)
 	}
 	written, err := d.single(f, tag)
 	if !written {

@@ -69,12 +69,13 @@ func (e *encoder) whole(dst []byte, m *message, wire []byte) ([]byte, error) {
 func (e *encoder) begin(dst, root []byte) {
 	e.root, e.base = root, len(dst)
 	e.depth, e.anys, e.general = 0, 0, false
-	e.keys.reset()
 	e.marks = e.marks[:0]
+	e.keys.reset()
 }
 
 func (e *encoder) release() {
 	e.root = nil
+	e.keys.reset()
 	e.c.encoders.Put(e)
 }
 

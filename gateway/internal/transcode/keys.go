@@ -45,8 +45,9 @@ func (k *keySet) end(r keyRun) {
 	k.slots = k.slots[:r.table]
 }
 
+// reset forgets all runs, also those that an error has cut short.
 func (k *keySet) reset() {
-	if cap(k.keys) > maxKept {
+	if cap(k.keys) > maxKept || cap(k.slots) > 4*maxKept {
 		*k = keySet{}
 	}
 	k.keys, k.slots = k.keys[:0], k.slots[:0]

@@ -3,6 +3,7 @@ package transcode
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -109,7 +110,8 @@ func (d *decoder) dynamicNumber(f *field) error {
 	if err != nil {
 		return err
 	}
-	d.out = appendNumber(append(d.out, f.tag...), f, v)
+	d.out = append(d.out, valueNumber<<3|byte(protowire.Fixed64Type))
+	d.out = binary.LittleEndian.AppendUint64(d.out, v)
 	return nil
 }
 

@@ -210,7 +210,10 @@ func (s *scanner) skip(depth int) error {
 			return fault(Limit, s.pos, "nested too deeply")
 		}
 		return s.skipMembers(c, depth-1)
-	case c == '-' || '0' <= c && c <= '9':
+	case c == '-' || isDigit(c):
+		if _, ok := s.shortInteger(); ok {
+			return nil
+		}
 		_, err := s.number()
 		return err
 	default:
