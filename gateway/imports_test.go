@@ -30,6 +30,8 @@ gateway/internal/frontend     policies/call gateway/internal/route
 gateway/internal/telemetry    policies/call gateway/internal/frontend
 gateway/internal/nearest      -
 gateway/config                discovery/static gateway/internal/nearest gen/...
+gateway/internal/transcode    -
+gateway/config                discovery/static gen/...
 gateway/admin                 -
 gateway                       policies/... gateway/... gen/...
 cmd/cardea                    gateway gateway/config examples/... gen/...
@@ -48,6 +50,8 @@ var forbidden = []struct{ from, to, why string }{
 	{"gateway/internal/schema", "google.golang.org/grpc", "contracts know no calls"},
 	{"gateway/internal/guard", "google.golang.org", "framing knows no contracts and no calls"},
 	{"gateway/internal/upstream", "github.com/grpc-ecosystem/grpc-gateway", "backends know no REST"},
+	{"gateway/internal/transcode", "net/http", "messages know no protocol"},
+	{"gateway/internal/transcode", "google.golang.org/grpc", "messages know no calls"},
 	{"policies/call", "net/http", "policies know no HTTP"},
 	{"gateway", "google.golang.org/grpc/xds", "it adds 16 MB to every binary"},
 }
