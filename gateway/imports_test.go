@@ -19,6 +19,7 @@ policies/auth                 policies/call gen/...
 discovery/static              -
 gateway/internal/route        -
 gateway/internal/schema       gateway/internal/route gen/...
+gateway/internal/transcode/conformance -
 gateway/internal/upstream     policies/call discovery/static
 gateway/internal/proxy        policies/call gateway/internal/upstream
 gateway/internal/chain        policies/call
