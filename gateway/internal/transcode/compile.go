@@ -209,7 +209,7 @@ func (b *build) field(f *field, fd protoreflect.FieldDescriptor) error {
 		name = fd.TextName()
 	}
 	f.key = "," + quote(name) + ":"
-	if !fd.IsExtension() && !isExtensionName(fd.JSONName()) && byName(fd.ContainingMessage().Fields(), fd.JSONName()) == fd {
+	if canGuess(fd) {
 		f.quoted = quote(fd.JSONName())
 	}
 	if od := fd.ContainingOneof(); od != nil {
@@ -233,6 +233,12 @@ func (b *build) field(f *field, fd protoreflect.FieldDescriptor) error {
 		f.unset = f.key + f.empty(options)
 	}
 	return nil
+}
+
+// canGuess reports whether the JSON name of a field means that field wherever it stands.
+func canGuess(fd protoreflect.FieldDescriptor) bool {
+	name := fd.JSONName()
+	return !fd.IsExtension() && !isExtensionName(name) && name != "@type" && byName(fd.ContainingMessage().Fields(), name) == fd
 }
 
 // value fills in what depends on the type of one value.

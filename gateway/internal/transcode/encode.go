@@ -3,6 +3,7 @@ package transcode
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"strconv"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -43,7 +44,7 @@ func (p *Program) appendJSON(dst, wire []byte) (out []byte, general bool, err er
 	e := p.c.encoders.Get().(*encoder) //nolint:forcetypeassert // Nothing else is put there.
 	defer e.release()
 	e.begin(dst, wire)
-	out, err = e.whole(dst, p.m, wire)
+	out, err = e.whole(slices.Grow(dst, len(wire)), p.m, wire) // JSON is hardly ever shorter.
 	if err == nil {
 		return out, false, nil
 	}

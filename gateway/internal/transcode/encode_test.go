@@ -1,6 +1,7 @@
 package transcode
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -83,10 +84,11 @@ var examples = []struct{ name, root, json string }{
 	{"editions", "ed.All", `{"i32":0,"impI32":1,"expI32":[1,2],"delimited":{"i32":1},"delimiteds":[{},{}],"deeper":{"a":"x"},"closed":"C_TWO","must":{"a":1}}`},
 }
 
+// numberedMembers returns members whose names are numbers from 10 on.
 func numberedMembers(n int) string {
 	var members []string
 	for i := range n {
-		members = append(members, `"`+string(rune('1'+i/10))+string(rune('0'+i%10))+`":"x"`)
+		members = append(members, fmt.Sprintf(`"%d":"x"`, 10+i))
 	}
 	return strings.Join(members, ",")
 }

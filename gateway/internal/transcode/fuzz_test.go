@@ -64,9 +64,9 @@ func randomRig(t testing.TB, d *dice) (*rig, protoreflect.MessageDescriptor) {
 }
 
 func TestDifferential(t *testing.T) {
-	n := 3000
+	n := 1000
 	if testing.Short() {
-		n = 300
+		n = 200
 	}
 	for name, once := range map[string]func(testing.TB, *rig, protoreflect.MessageDescriptor, *dice){
 		"Encode": encodeOnce, "Decode": decodeOnce, "RoundTrip": roundTripOnce,

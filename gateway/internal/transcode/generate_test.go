@@ -54,6 +54,14 @@ func (d *dice) in(n int) bool { return d.n(n) == n-1 }
 
 func pick[T any](d *dice, from ...T) T { return from[d.n(len(from))] }
 
+// some returns how many members a message gets: few, as a rule.
+func (d *dice) some() int {
+	if d.in(20) {
+		return d.n(60)
+	}
+	return d.n(6)
+}
+
 func (d *dice) bits() uint64 {
 	return pick(d, 0, 1, 2, 5, 127, 128, 300, 1<<31-1, 1<<31, 1<<32-1, 1<<32, 1<<53+1, 1<<63-1, 1<<63, math.MaxUint64,
 		math.MaxUint64-4, math.Float64bits(1.5), math.Float64bits(-1e-7), math.Float64bits(1e21), math.Float64bits(math.NaN()),
@@ -89,7 +97,7 @@ func (d *dice) wire(md protoreflect.MessageDescriptor, types []string, depth int
 			return d.field(nil, md.Fields().Get(d.n(6)), types, depth-1)
 		}
 	}
-	for range d.n(6) {
+	for range d.some() {
 		b = d.someField(b, md, types, depth)
 	}
 	if d.in(60) {
@@ -203,7 +211,7 @@ func (d *dice) field(b []byte, fd protoreflect.FieldDescriptor, types []string, 
 	}
 	switch {
 	case fd.IsMap():
-		for range 1 + d.n(3) {
+		for range 1 + d.some() {
 			b = protowire.AppendTag(b, fd.Number(), protowire.BytesType)
 			b = protowire.AppendBytes(b, d.entry(fd, types, depth))
 		}
@@ -328,7 +336,7 @@ func (d *dice) json(md protoreflect.MessageDescriptor, types []string, depth int
 func (d *dice) members(md protoreflect.MessageDescriptor, types []string, depth int) []string {
 	var members []string
 	fds := md.Fields()
-	for range d.n(6) {
+	for range d.some() {
 		if fds.Len() == 0 {
 			break
 		}
@@ -455,7 +463,7 @@ func (d *dice) fieldJSON(fd protoreflect.FieldDescriptor, types []string, depth 
 	switch {
 	case fd.IsMap():
 		var members []string
-		for range d.n(4) {
+		for range d.some() {
 			members = append(members, d.quote(d.keyJSON(fd.MapKey()))+":"+d.valueJSON(fd.MapValue(), types, depth))
 		}
 		return d.object(members)

@@ -274,7 +274,12 @@ func proto3File() *descriptorpb.FileDescriptorProto {
 	small.one("name", tString, "")
 	small.mapOf("labels", tString, tString, "")
 	small.many("children", tMessage, ".p3.Small")
-	f := newFile("p3.proto", "p3", d.DescriptorProto, small.DescriptorProto)
+	odd := newDraft("p3", "Odd")
+	odd.one("type_url", tInt32, "").JsonName = new("@type")
+	odd.one("bracket", tInt32, "").JsonName = new("[p2.x_i32]")
+	odd.one("foo", tInt32, "").JsonName = new("barBaz")
+	odd.one("bar_baz", tInt32, "").JsonName = new("foo")
+	f := newFile("p3.proto", "p3", d.DescriptorProto, small.DescriptorProto, odd.DescriptorProto)
 	f.Syntax = new("proto3")
 	e := newEnum("Enum", "ZERO", 0, "ONE", 1, "UNO", 1, "TWO", 2, "NEGATIVE", -5, "BIG", 2147483647, "SMALL", -2147483648)
 	e.Options = &descriptorpb.EnumOptions{AllowAlias: new(true)}
