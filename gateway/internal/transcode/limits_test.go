@@ -245,13 +245,23 @@ func TestNothingIsAllocated(t *testing.T) {
 		p := rigs[0].program(t, fixed.message(t, x.root))
 		wire := wireOf(t, fixed.message(t, x.root), x.json)
 		buf := make([]byte, 0, 4096)
-		if n := testing.AllocsPerRun(20, func() { p.AppendJSON(buf, wire) }); n > 0 {
+		if n := leastAllocs(func() { p.AppendJSON(buf, wire) }); n > 0 {
 			t.Errorf("%s: %v allocations on the way to JSON", x.name, n)
 		}
-		if n := testing.AllocsPerRun(20, func() { p.AppendWire(buf, []byte(x.json)) }); n > 2 {
+		if n := leastAllocs(func() { p.AppendWire(buf, []byte(x.json)) }); n > 2 {
 			t.Errorf("%s: %v allocations on the way to the wire", x.name, n)
 		}
 	}
+}
+
+// leastAllocs is what f allocates once the pools are warm. The least of many
+// tries, because the race detector makes a pool lose things at random.
+func leastAllocs(f func()) float64 {
+	least := testing.AllocsPerRun(1, f)
+	for range 30 {
+		least = min(least, testing.AllocsPerRun(1, f))
+	}
+	return least
 }
 
 func TestConcurrentUse(t *testing.T) {

@@ -28,12 +28,25 @@ func special(w uint64) uint64 {
 
 func isSpecial(c byte) bool { return c < ' ' || c == '"' || c == '\\' }
 
+// unplain sets the high bit of each byte of a word that is special or no ASCII. Bits above the lowest may be false alarms,
+// and the other bits mean nothing.
+func unplain(w uint64) uint64 {
+	return (w - ' '*ones) | ((w ^ '"'*ones) - ones) | ((w ^ '\\'*ones) - ones) | w
+}
+
 // plainASCII returns how many bytes at the beginning of b stand for themselves in a JSON string and are ASCII.
 func plainASCII(b []byte) int {
 	i := 0
+	for ; i+32 <= len(b); i += 32 { // Long text has nothing to find, for the most part.
+		w := b[i : i+32 : i+32]
+		m := unplain(binary.LittleEndian.Uint64(w)) | unplain(binary.LittleEndian.Uint64(w[8:])) |
+			unplain(binary.LittleEndian.Uint64(w[16:])) | unplain(binary.LittleEndian.Uint64(w[24:]))
+		if m&highs != 0 {
+			break
+		}
+	}
 	for ; i+8 <= len(b); i += 8 {
-		w := binary.LittleEndian.Uint64(b[i:])
-		if m := special(w) | w&highs; m != 0 {
+		if m := unplain(binary.LittleEndian.Uint64(b[i:])) & highs; m != 0 {
 			return i + bits.TrailingZeros64(m)/8
 		}
 	}
