@@ -34,10 +34,11 @@ func unplain(w uint64) uint64 {
 	return (w - ' '*ones) | ((w ^ '"'*ones) - ones) | ((w ^ '\\'*ones) - ones) | w
 }
 
-// plainASCII returns how many bytes at the beginning of b stand for themselves in a JSON string and are ASCII.
-func plainASCII(b []byte) int {
+// plainBlocks returns how many bytes at the beginning of b, in whole blocks of 32, stand for themselves in a JSON string
+// and are ASCII. Long text has nothing else, for the most part.
+func plainBlocks(b []byte) int {
 	i := 0
-	for ; i+32 <= len(b); i += 32 { // Long text has nothing to find, for the most part.
+	for ; i+32 <= len(b); i += 32 {
 		w := b[i : i+32 : i+32]
 		m := unplain(binary.LittleEndian.Uint64(w)) | unplain(binary.LittleEndian.Uint64(w[8:])) |
 			unplain(binary.LittleEndian.Uint64(w[16:])) | unplain(binary.LittleEndian.Uint64(w[24:]))
@@ -45,6 +46,12 @@ func plainASCII(b []byte) int {
 			break
 		}
 	}
+	return i
+}
+
+// plainASCII returns how many bytes at the beginning of b stand for themselves in a JSON string and are ASCII.
+func plainASCII(b []byte) int {
+	i := plainBlocks(b)
 	for ; i+8 <= len(b); i += 8 {
 		if m := unplain(binary.LittleEndian.Uint64(b[i:])) & highs; m != 0 {
 			return i + bits.TrailingZeros64(m)/8

@@ -135,7 +135,13 @@ func (s *scanner) str() (raw []byte, escaped bool, err error) {
 
 // plain returns the position of the next byte in a string that is not plain text, and notes high bits on the way.
 func (s *scanner) plain(i int, nonASCII *uint64) int {
-	for ; i+8 <= len(s.in); i += 8 {
+	for start := i; i+8 <= len(s.in); i += 8 {
+		if i == start+64 { // A long one: blocks are worth their start.
+			i += plainBlocks(s.in[i:])
+			if i+8 > len(s.in) {
+				break
+			}
+		}
 		w := binary.LittleEndian.Uint64(s.in[i:])
 		if m := special(w); m != 0 {
 			n := bits.TrailingZeros64(m) / 8
