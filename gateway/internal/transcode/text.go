@@ -49,34 +49,27 @@ func plainBlocks(b []byte) int {
 	return i
 }
 
-// plainASCII returns how many bytes at the beginning of b stand for themselves in a JSON string and are ASCII.
-func plainASCII(b []byte) int {
-	i := plainBlocks(b)
-	for ; i+8 <= len(b); i += 8 {
-		if m := unplain(binary.LittleEndian.Uint64(b[i:])) & highs; m != 0 {
-			return i + bits.TrailingZeros64(m)/8
-		}
-	}
-	for ; i < len(b); i++ {
-		if isSpecial(b[i]) || b[i] >= utf8.RuneSelf {
-			return i
-		}
-	}
-	return i
-}
-
-// plain is plainASCII for text that is known to be UTF-8.
-func plain(b []byte) int {
+// plain returns how many bytes at the beginning of b stand for themselves in a JSON string, and notes the high bits among
+// them: without one, they are ASCII.
+func plain(b []byte, nonASCII *uint64) int {
 	i := 0
 	for ; i+8 <= len(b); i += 8 {
-		if m := special(binary.LittleEndian.Uint64(b[i:])); m != 0 {
-			return i + bits.TrailingZeros64(m)/8
+		if i == 64 { // A long one: blocks are worth their start.
+			i += plainBlocks(b[i:])
+			if i+8 > len(b) {
+				break
+			}
 		}
+		w := binary.LittleEndian.Uint64(b[i:])
+		if m := special(w); m != 0 {
+			n := bits.TrailingZeros64(m) / 8
+			*nonASCII |= w & highs & (1<<(8*n) - 1)
+			return i + n
+		}
+		*nonASCII |= w & highs
 	}
-	for ; i < len(b); i++ {
-		if isSpecial(b[i]) {
-			return i
-		}
+	for ; i < len(b) && !isSpecial(b[i]); i++ {
+		*nonASCII |= uint64(b[i] & 0x80)
 	}
 	return i
 }
@@ -84,25 +77,16 @@ func plain(b []byte) int {
 // appendString appends text as a JSON string. It reports false if the text is not UTF-8.
 func appendString(dst, text []byte) ([]byte, bool) {
 	dst = append(dst, '"')
-	n := plainASCII(text)
-	if n < len(text) {
-		return appendUnplain(dst, text, n)
-	}
-	dst = append(dst, text...)
-	return append(dst, '"'), true
-}
-
-// appendUnplain finishes a string, opened already, of which n bytes are known to be plain.
-func appendUnplain(dst, text []byte, n int) ([]byte, bool) {
-	if !utf8.Valid(text[n:]) {
+	var nonASCII uint64
+	n := plain(text, &nonASCII)
+	if (n < len(text) || nonASCII != 0) && !utf8.Valid(text) {
 		return dst, false
 	}
-	n += plain(text[n:])
 	for n < len(text) {
 		dst = append(dst, text[:n]...)
 		dst = appendEscape(dst, text[n])
 		text = text[n+1:]
-		n = plain(text)
+		n = plain(text, &nonASCII)
 	}
 	dst = append(dst, text...)
 	return append(dst, '"'), true

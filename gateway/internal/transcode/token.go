@@ -1,8 +1,6 @@
 package transcode
 
 import (
-	"encoding/binary"
-	"math/bits"
 	"unicode/utf8"
 )
 
@@ -104,7 +102,7 @@ func (s *scanner) str() (raw []byte, escaped bool, err error) {
 	start := s.pos + 1
 	i, nonASCII := start, uint64(0)
 	for {
-		i = s.plain(i, &nonASCII)
+		i += plain(s.in[i:], &nonASCII)
 		if i >= len(s.in) {
 			s.pos = i
 			return nil, false, s.syntax("expected '\"'")
@@ -131,29 +129,6 @@ func (s *scanner) str() (raw []byte, escaped bool, err error) {
 	}
 	s.pos = i + 1
 	return raw, escaped, nil
-}
-
-// plain returns the position of the next byte in a string that is not plain text, and notes high bits on the way.
-func (s *scanner) plain(i int, nonASCII *uint64) int {
-	for start := i; i+8 <= len(s.in); i += 8 {
-		if i == start+64 { // A long one: blocks are worth their start.
-			i += plainBlocks(s.in[i:])
-			if i+8 > len(s.in) {
-				break
-			}
-		}
-		w := binary.LittleEndian.Uint64(s.in[i:])
-		if m := special(w); m != 0 {
-			n := bits.TrailingZeros64(m) / 8
-			*nonASCII |= w & highs & (1<<(8*n) - 1)
-			return i + n
-		}
-		*nonASCII |= w & highs
-	}
-	for ; i < len(s.in) && !isSpecial(s.in[i]); i++ {
-		*nonASCII |= uint64(s.in[i] & 0x80)
-	}
-	return i
 }
 
 // escape returns the length of the escape at a backslash, 0 if it is not valid.
