@@ -24,9 +24,10 @@ type options struct {
 
 type registerREST func(context.Context, *runtime.ServeMux, grpc.ClientConnInterface) error
 
-// WithREST links the handlers that protoc-gen-grpc-gateway generated for a service: its methods answer over REST as their
-// google.api.http rules say. Without it, REST calls to the service answer 501. A second call for the same service replaces
-// the first.
+// WithREST serves REST calls to a service by the handlers that protoc-gen-grpc-gateway generated for it, instead of by
+// programs that the gateway compiles from its contract. That costs more and can do less (docs/httprule.md has the
+// differences); it is for teams who have changed those handlers, or who come from grpc-gateway and want to take one step at
+// a time. A second call for the same service replaces the first.
 //
 //	gateway.WithREST("food.geo.v1.GeoService", geov1.NewGeoServiceClient, geov1.RegisterGeoServiceHandlerClient)
 func WithREST[C any](

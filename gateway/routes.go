@@ -25,8 +25,9 @@ type Route struct {
 	Public bool
 	// Policy is what the method asks of the gateway, merged from contract and configuration. It is shared: do not change it.
 	Policy *policyv1.Policy
-	// Linked is true if the REST binding works: its generated handler is part of the binary.
-	Linked bool
+	// Generated is true if a handler that protoc-gen-grpc-gateway generated serves the REST binding (see [WithREST]), rather
+	// than programs compiled from the contract.
+	Generated bool
 }
 
 // Routes returns all ways to call the methods of the backends, in the order of the configuration and of the contracts.
@@ -37,7 +38,7 @@ func (g *Gateway) Routes() []Route {
 func newRoute(m *call.Method, policy *policyv1.Policy, binding *frontend.Binding) Route {
 	r := Route{Method: strings.TrimPrefix(m.FullName, "/"), Backend: m.Backend, Public: policy.GetAuth().GetPublic(), Policy: policy}
 	if binding != nil {
-		r.HTTPMethod, r.Template, r.Linked = binding.HTTPMethod, binding.Template.String(), binding.Linked
+		r.HTTPMethod, r.Template, r.Generated = binding.HTTPMethod, binding.Template.String(), binding.Generated
 	}
 	return r
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/cardea-gateway/cardea/gateway/config"
 	"github.com/cardea-gateway/cardea/gateway/internal/nearest"
 	"github.com/cardea-gateway/cardea/gateway/internal/schema"
+	"github.com/cardea-gateway/cardea/gateway/internal/transcode"
 	"github.com/cardea-gateway/cardea/gateway/internal/upstream"
 	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
 )
@@ -25,6 +26,7 @@ type compiler struct {
 
 	cfg      *configv1.Config
 	set      *schema.Set
+	programs *transcode.Compiler
 	policies *schema.Policies
 	backends []*upstream.Backend // As in the configuration; nil where one could not be opened.
 	out      *snapshot
@@ -42,6 +44,7 @@ func (g *Gateway) compile(cfg *configv1.Config) (*snapshot, error) {
 	for i, image := range cfg.GetDescriptors().GetImages() {
 		c.fail(config.At(fmt.Sprintf("descriptors.images[%d]", i), c.set.Add(image)))
 	}
+	c.programs = programs(cfg, c.set)
 	for i, backend := range cfg.GetBackends() {
 		c.open(fmt.Sprintf("backends[%d]", i), backend)
 	}
@@ -69,6 +72,15 @@ func (c *compiler) fail(err error) {
 	if err != nil && !slices.ContainsFunc(c.failures, same) {
 		c.failures = append(c.failures, err)
 	}
+}
+
+// programs returns a compiler of what turns messages into JSON and back.
+func programs(cfg *configv1.Config, set *schema.Set) *transcode.Compiler {
+	json := cfg.GetRest().GetJson()
+	return transcode.New(transcode.Options{
+		Resolver: set, EmitDefaults: json.GetEmitDefaults(), UseProtoNames: json.GetUseProtoNames(),
+		UseEnumNumbers: json.GetUseEnumNumbers(), Int64AsNumbers: json.GetInt64AsNumbers(),
+	})
 }
 
 // digest hashes what makes the configuration: the message, and the images that it names.

@@ -1,11 +1,10 @@
 package gateway
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"net/http"
 
-	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
@@ -20,6 +19,7 @@ import (
 	"github.com/cardea-gateway/cardea/gateway/internal/proxy"
 	"github.com/cardea-gateway/cardea/gateway/internal/route"
 	"github.com/cardea-gateway/cardea/gateway/internal/schema"
+	"github.com/cardea-gateway/cardea/gateway/internal/transcode"
 	"github.com/cardea-gateway/cardea/gateway/internal/upstream"
 	adminv1 "github.com/cardea-gateway/cardea/gen/go/cardea/admin/v1"
 	policyv1 "github.com/cardea-gateway/cardea/gen/go/cardea/policy/v1"
@@ -51,7 +51,7 @@ func (c *compiler) newTable() *frontend.Table {
 	return &frontend.Table{
 		Owner:   c.out,
 		Methods: map[string]*frontend.Plan{}, Services: map[string]*frontend.Plan{},
-		Types: c.set, Mount: frontend.NewMount(c.set),
+		Types: c.set, Mount: frontend.NewMount(c.set, c.cfg.GetRest().GetJson()),
 		Limits: frontend.Limits{
 			MaxMessageBytes: int(limits.GetMaxMessageBytes()), MaxBodyBytes: int(limits.GetMaxBodyBytes()),
 			MaxHeaders: int(limits.GetMaxHeaders()), MaxURLBytes: int(limits.GetMaxUrlBytes()),
@@ -81,13 +81,8 @@ func (c *compiler) adminTable() *frontend.Table {
 	t := c.tableFor(c.policies, "", "")
 	t.answer(&healthpb.Health_ServiceDesc, c.health)
 	t.answer(&adminv1.AdminService_ServiceDesc, operator{Gateway: c.Gateway})
-	c.fail(t.table.Mount.Register(registerAdmin))
 	t.table.Routes = t.routes.Build()
 	return t.table
-}
-
-func registerAdmin(ctx context.Context, mux *runtime.ServeMux, cc grpc.ClientConnInterface) error {
-	return adminv1.RegisterAdminServiceHandlerClient(ctx, mux, adminv1.NewAdminServiceClient(cc))
 }
 
 // backend compiles the services of a backend, but for those that another one serves to the same host already.
@@ -115,36 +110,92 @@ func (c *tableCompiler) warn(service string) {
 
 // known compiles a service whose contract is known.
 func (c *tableCompiler) known(field string, b *upstream.Backend, service protoreflect.ServiceDescriptor) {
-	register, linked := c.options.rest[string(service.FullName())]
+	register, generated := c.options.rest[string(service.FullName())]
 	for i := range service.Methods().Len() {
 		md := service.Methods().Get(i)
 		m := describe(md, b.Name())
 		policy := c.policies.For(m.Service+"."+m.Name, service, md)
 		list := func(b *frontend.Binding) { c.list(m, policy, b) }
-		c.fail(config.At(field, c.bind(c.plan(b, m, policy), md, linked, list)))
+		c.fail(config.At(field, c.bind(c.plan(b, m, policy), md, generated, list)))
 	}
-	if linked {
+	if generated {
 		c.fail(config.At(field, c.table.Mount.Register(register)))
 	}
 }
 
 // bind adds the ways to call a method over REST, and lists all ways to call it; nil is gRPC alone.
 func (c *tableCompiler) bind(
-	plan *frontend.Plan, md protoreflect.MethodDescriptor, linked bool, list func(*frontend.Binding),
+	plan *frontend.Plan, md protoreflect.MethodDescriptor, generated bool, list func(*frontend.Binding),
 ) error {
 	rules, err := schema.Rules(md)
 	failures := []error{err}
 	for _, rule := range rules {
-		b := &frontend.Binding{Plan: plan, HTTPMethod: rule.HTTPMethod, Template: rule.Template, Body: rule.Body, Linked: linked}
-		if err := c.routes.Add(rule.HTTPMethod, rule.Template, b); err != nil {
-			failures = append(failures, fmt.Errorf("%s: %w", md.FullName(), err))
+		b, err := c.binding(plan, rule)
+		if err != nil {
+			failures = append(failures, fmt.Errorf("%s: google.api.http: %s %s: %w", md.FullName(), rule.HTTPMethod, rule.Template, err))
+			continue
 		}
+		b.Generated = generated
+		failures = append(failures, c.addRoute(b))
 		list(b)
 	}
 	if len(rules) == 0 {
 		list(nil)
 	}
 	return errors.Join(failures...)
+}
+
+// binding compiles a rule.
+func (c *tableCompiler) binding(plan *frontend.Plan, rule schema.Rule) (*frontend.Binding, error) {
+	input, err := c.programs.Message(plan.Method.Input)
+	if err != nil {
+		return nil, err
+	}
+	output, err := c.programs.Message(plan.Method.Output)
+	if err != nil {
+		return nil, err
+	}
+	request, err := input.Request(c.requestRule(rule))
+	if err != nil {
+		return nil, err
+	}
+	response, err := output.Response(rule.ResponseBody)
+	return &frontend.Binding{
+		Plan: plan, HTTPMethod: rule.HTTPMethod, Template: rule.Template, Body: rule.Body, Request: request, Response: response,
+	}, err
+}
+
+func (c *tableCompiler) requestRule(rule schema.Rule) transcode.RequestRule {
+	r := transcode.RequestRule{
+		Body: rule.Body, Mask: rule.HTTPMethod == http.MethodPatch,
+		IgnoreUnknown: c.cfg.GetRest().GetIgnoreUnknownQueryParameters(), Ignored: c.cfg.GetRest().GetIgnoredQueryParameters(),
+	}
+	for _, v := range rule.Template.Variables() {
+		r.Variables = append(r.Variables, v.FieldPath)
+	}
+	return r
+}
+
+// addRoute adds a binding to the routes. Two that no path can tell apart are a mistake of both methods.
+func (c *tableCompiler) addRoute(b *frontend.Binding) error {
+	err := c.routes.Add(b.HTTPMethod, b.Template, b)
+	if conflict, ok := errors.AsType[*route.ConflictError[*frontend.Binding]](err); ok {
+		return fmt.Errorf("%s and %s are ambiguous: %s %s and %s %s match the same paths; change one of them",
+			name(conflict.Value), name(b), conflict.Method, conflict.Other, conflict.Method, conflict.Template)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", name(b), err)
+	}
+	return nil
+}
+
+// name returns the name of a binding's method, and of the backend that serves it.
+func name(b *frontend.Binding) string {
+	m := b.Plan.Method
+	if m.Backend == "" {
+		return m.Service + "." + m.Name
+	}
+	return m.Service + "." + m.Name + " of backend " + m.Backend
 }
 
 func (c *tableCompiler) list(m *call.Method, policy *policyv1.Policy, b *frontend.Binding) {
@@ -207,7 +258,7 @@ func (c *tableCompiler) answer(desc *grpc.ServiceDesc, impl any) {
 			Until:   c.out.ownOver, // Clients watch health for as long as they live; that must not keep the gateway from stopping.
 		}
 		c.table.Methods[plan.Method.FullName] = plan
-		c.fail(c.bind(plan, md, true, func(*frontend.Binding) {}))
+		c.fail(c.bind(plan, md, false, func(*frontend.Binding) {}))
 	}
 }
 

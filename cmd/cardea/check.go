@@ -13,7 +13,7 @@ type checkCommand struct {
 
 // Run does what serve does before it listens. It connects to nothing.
 func (r *checkCommand) Run(c *console) error {
-	gw, err := gateway.Open(r.Config, linked()...)
+	gw, err := gateway.Open(r.Config)
 	if err != nil {
 		return err
 	}

@@ -48,9 +48,9 @@ func (d *demoCommand) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	gw, err := gateway.New(cfg, append(linked(), gateway.WithLogger(log), gateway.WithOnReady(func(a gateway.Addresses) {
+	gw, err := gateway.New(cfg, gateway.WithVersion(version), gateway.WithLogger(log), gateway.WithOnReady(func(a gateway.Addresses) {
 		d.welcome(c.out, a, services)
-	}))...)
+	}))
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ type routesCommand struct {
 
 // Run prints a line for each route. It connects to nothing.
 func (r *routesCommand) Run(c *console) error {
-	gw, err := gateway.Open(r.Config, linked()...)
+	gw, err := gateway.Open(r.Config)
 	if err != nil {
 		return err
 	}
@@ -63,8 +63,8 @@ func handler(r gateway.Route) string {
 	switch {
 	case r.HTTPMethod == "":
 		return "-"
-	case r.Linked:
-		return "linked"
+	case r.Generated:
+		return "generated"
 	}
-	return "not linked (501)"
+	return "compiled"
 }

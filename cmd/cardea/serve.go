@@ -32,11 +32,11 @@ func (s *serveCommand) Run(c *console) error {
 	}
 	ctx, cancel := context.WithCancelCause(c.ctx)
 	defer cancel(nil)
-	gw, err := gateway.Open(s.Config, append(linked(), gateway.WithLogger(log), gateway.WithListen(p.listen),
+	gw, err := gateway.Open(s.Config, gateway.WithVersion(version), gateway.WithLogger(log), gateway.WithListen(p.listen),
 		gateway.WithOnReady(func(a gateway.Addresses) {
 			announce(log, a)
 			cancelIf(cancel, p.ready())
-		}))...)
+		}))
 	if err != nil {
 		return err
 	}

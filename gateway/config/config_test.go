@@ -142,7 +142,7 @@ func TestRefusedText(t *testing.T) {
 		},
 		{"control character", "a: \x01", "c.yaml: not valid YAML: control characters are not allowed"},
 		{"CR line ends", "\rfoo: 1\r" + minimal, "c.yaml:2:1 unknown field \"foo\", expected one of listeners, admin, backends, " +
-			"policies, descriptors, reflection, limits, drain_timeout, access_log, timeouts, trusted_proxies, reload, drain_delay\n   2 | foo: 1\n   2 | ^"},
+			"policies, descriptors, reflection, limits, drain_timeout, access_log, timeouts, trusted_proxies, reload, drain_delay, rest\n   2 | foo: 1\n   2 | ^"},
 		{
 			"CRLF line ends", strings.ReplaceAll(minimal, "\n", "\r\n") + "limits: 7\r\n",
 			"c.yaml:7:9 limits: must be a mapping with some of the fields max_message_bytes, max_concurrent_streams, max_header_bytes, " +

@@ -60,7 +60,7 @@ func BenchmarkLife(b *testing.B) {
 			x := newNetHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil))
 			b.ReportAllocs()
 			for b.Loop() {
-				l, err := table.begin(x, plan, false)
+				l, err := table.begin(x, plan, true, false)
 				if err != nil {
 					b.Fatal(err)
 				}

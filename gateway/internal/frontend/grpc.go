@@ -69,7 +69,7 @@ func (s *grpcStream) serve(t *Table, rec *Record) error {
 		return call.Refuse(codes.Unimplemented, "UNSUPPORTED_COMPRESSION",
 			fmt.Sprintf("messages compressed with %q can't be read: use gzip or none", encoding))
 	}
-	l, err := t.begin(s.x, plan, false)
+	l, err := t.begin(s.x, plan, !plan.Method.ClientStreams, false)
 	if err != nil {
 		return err
 	}

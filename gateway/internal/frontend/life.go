@@ -41,8 +41,9 @@ type life struct {
 	unwake func() bool
 }
 
-// begin begins a call's life.
-func (t *Table) begin(x Exchange, p *Plan, rest bool) (*life, error) {
+// begin begins a call's life. Whole says that the request's body has to arrive in the time for one message; rest that it
+// came over REST.
+func (t *Table) begin(x Exchange, p *Plan, whole, rest bool) (*life, error) {
 	timeout, wished, err := t.deadlineOf(x, p.Method, rest)
 	if err != nil {
 		return nil, err
@@ -55,7 +56,7 @@ func (t *Table) begin(x Exchange, p *Plan, rest bool) (*life, error) {
 	if timeout > 0 || !streams {
 		l.limit(timeout)
 	}
-	if body := t.Timeouts.RequestBody; body > 0 && (timeout == 0 || timeout > body) && (rest || !p.Method.ClientStreams) {
+	if body := t.Timeouts.RequestBody; body > 0 && (timeout == 0 || timeout > body) && whole {
 		x.LimitRead(body)
 	}
 	l.waker.x = x

@@ -54,7 +54,7 @@ func begun(t *testing.T, timeouts Timeouts, m call.Method, rest bool, header ...
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
-	l, err := (&Table{Timeouts: timeouts}).begin(newNetHTTP(httptest.NewRecorder(), r), &Plan{Method: &m}, rest)
+	l, err := (&Table{Timeouts: timeouts}).begin(newNetHTTP(httptest.NewRecorder(), r), &Plan{Method: &m}, rest || !m.ClientStreams, rest)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,11 +12,14 @@ import (
 	"google.golang.org/genproto/googleapis/api/httpbody"
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/protobuf/proto"
+
+	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
 )
 
 const (
 	contentTypeJSON   = "application/json"
 	contentTypeNDJSON = "application/x-ndjson"
+	contentTypeBytes  = "application/octet-stream"
 )
 
 // marshaler is proto3 JSON for the generated handlers: unknown fields and whatever follows the JSON value are refused,
@@ -26,8 +29,9 @@ type marshaler struct {
 	types Types
 }
 
-func newMarshaler(types Types) *marshaler {
+func newMarshaler(types Types, format *configv1.JsonFormat) *marshaler {
 	m := &marshaler{types: types}
+	m.EmitDefaultValues, m.UseProtoNames, m.UseEnumNumbers = format.GetEmitDefaults(), format.GetUseProtoNames(), format.GetUseEnumNumbers()
 	m.MarshalOptions.Resolver = types
 	m.UnmarshalOptions.Resolver = types
 	return m
@@ -42,7 +46,7 @@ func (m *marshaler) ContentType(v any) string {
 	if contentType := body.GetContentType(); contentType != "" && printable(contentType) {
 		return contentType
 	}
-	return "application/octet-stream"
+	return contentTypeBytes
 }
 
 // StreamContentType returns the type of a stream of answers.

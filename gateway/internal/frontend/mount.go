@@ -8,8 +8,8 @@ import (
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
+	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
 	"github.com/cardea-gateway/cardea/policies/call"
 )
 
@@ -19,13 +19,14 @@ type Mount struct {
 	mux *runtime.ServeMux
 }
 
-// NewMount returns a mount without handlers. Types resolve what Any fields hold.
-func NewMount(types Types) *Mount {
+// NewMount returns a mount without handlers. Types resolve what Any fields hold; JSON looks as the format says, but for
+// integers.
+func NewMount(types Types, format *configv1.JsonFormat) *Mount {
 	same := func(name string) (string, bool) { return name, true }
 	none := func(string) (string, bool) { return "", false }
 	m := &Mount{}
 	m.mux = runtime.NewServeMux(
-		runtime.WithMarshalerOption(runtime.MIMEWildcard, newMarshaler(types)),
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, newMarshaler(types, format)),
 		runtime.WithUnescapingMode(runtime.UnescapingModeAllExceptSlash),
 		runtime.WithMiddlewares(useCaptures),
 		runtime.WithIncomingHeaderMatcher(none), // Headers reach the chain as they are, not through the handlers.
@@ -71,11 +72,6 @@ func (m *Mount) serve(h *handler) {
 	w := &answerWriter{rc: rc, header: http.Header{}}
 	m.mux.ServeHTTP(w, r.WithContext(context.WithValue(rc.stream.ctx, handlerKey{}, h)))
 	w.addTrailers()
-}
-
-// isHTTPBody tells whether answers are bytes of any kind, which have no line for a status.
-func isHTTPBody(message protoreflect.MessageDescriptor) bool {
-	return message != nil && message.FullName() == "google.api.HttpBody"
 }
 
 // useCaptures replaces the path parameters that the generated mux found by those of the route, which are decoded as the

@@ -140,22 +140,28 @@ func addErrorHeaders(x Exchange, st *status.Status, httpStatus int, origin Origi
 // wantsProblem tells whether an Accept header asks for problems: by name, and no less than for plain JSON. Wildcards ask for
 // a google.rpc.Status.
 func wantsProblem(accept []string) bool {
-	problem, plain := 0.0, 0.0
+	problem := accepted(accept, contentTypeProblem)
+	return problem > 0 && problem >= accepted(accept, contentTypeJSON)
+}
+
+// wantsArray tells whether an Accept header asks for a stream as one JSON array: by name, and more than for lines. Wildcards
+// ask for lines.
+func wantsArray(accept []string) bool {
+	array := accepted(accept, contentTypeJSON)
+	return array > 0 && array > accepted(accept, contentTypeNDJSON)
+}
+
+// accepted returns the weight that an Accept header gives to a type that it names; 0 where it does not.
+func accepted(accept []string, wanted string) float64 {
+	weight := 0.0
 	for _, line := range accept {
 		for _, entry := range strings.SplitN(line, ",", maxAccepted) {
-			media, params, err := mime.ParseMediaType(entry)
-			if err != nil {
-				continue
-			}
-			switch media {
-			case contentTypeProblem:
-				problem = max(problem, quality(params))
-			case contentTypeJSON:
-				plain = max(plain, quality(params))
+			if media, params, err := mime.ParseMediaType(entry); err == nil && media == wanted {
+				weight = max(weight, quality(params))
 			}
 		}
 	}
-	return problem > 0 && problem >= plain
+	return weight
 }
 
 // quality returns the weight that the parameter q gives (RFC 9110, section 12.4.2); what is malformed weighs nothing.

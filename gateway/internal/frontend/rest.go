@@ -5,17 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"mime"
 	"net/http"
-	"net/url"
 	"strings"
-	"unicode/utf8"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/cardea-gateway/cardea/gateway/internal/route"
+	"github.com/cardea-gateway/cardea/gateway/internal/transcode"
 	"github.com/cardea-gateway/cardea/policies/call"
 )
 
@@ -36,7 +36,7 @@ type restCall struct {
 	life     *life       // Nil before there is a call.
 	stream   *restStream // Nil before the chain runs.
 	failed   error       // Why the generated handler gave up.
-	over     bool        // The generated handler may write no more.
+	over     bool        // And may write no more.
 }
 
 // serve finds the binding, checks what can be checked without the body, and runs the chain.
@@ -52,26 +52,26 @@ func (rc *restCall) serve() error {
 	if err := rc.check(); err != nil {
 		return err
 	}
-	l, err := rc.table.begin(rc.x, plan, true)
+	l, err := rc.table.begin(rc.x, plan, !plan.Method.ClientStreams || rc.binding.Generated, true)
 	if err != nil {
 		return err
 	}
 	c := call.New(plan.Method, rc.x.Header())
 	c.SetReception(&rc.rec.Reception)
 	rc.rec.Call, rc.life = c, l
-	rc.body = limitedBody{ReadCloser: rc.x.Body(), left: rc.table.Limits.MaxBodyBytes}
+	rc.body = limitedBody{ReadCloser: rc.x.Body(), left: rc.bodyLimit()}
 	rc.stream = &restStream{rc: rc}
 	defer rc.stream.free()
 	err = plan.run(l.ctx, rc.x, c, func(ctx context.Context) grpc.ServerStream {
-		rc.stream.ctx, rc.stream.handler = ctx, newHandler(rc)
+		rc.stream.ctx, rc.stream.codec = ctx, rc.newCodec()
 		return rc.stream
 	})
 	err = l.reason(err)
 	l.conclude(c)
-	if rc.stream.handler == nil { // The call was refused before there was a stream.
+	if rc.stream.codec == nil { // The call was refused before there was a stream.
 		return err
 	}
-	defer rc.stopHandler()
+	defer rc.stopCodec()
 	if err == nil && !plan.Method.ServerStreams {
 		rc.x.LimitWrite(answerTimeout)
 		err = protect(rc.stream.finish)
@@ -79,27 +79,33 @@ func (rc *restCall) serve() error {
 	return err
 }
 
-func (rc *restCall) stopHandler() {
+// bodyLimit returns how large the body may be. A stream has as many messages as it likes, each of which has a limit.
+func (rc *restCall) bodyLimit() int {
+	if rc.binding.Plan.Method.ClientStreams && !rc.binding.Generated {
+		return math.MaxInt - 1
+	}
+	return rc.table.Limits.MaxBodyBytes
+}
+
+func (rc *restCall) newCodec() codec {
+	if rc.binding.Generated {
+		return newHandler(rc)
+	}
+	return newCompiled(rc)
+}
+
+func (rc *restCall) stopCodec() {
 	rc.over = true
-	rc.stream.handler.end()
+	rc.stream.codec.end()
 }
 
 // check refuses what no body can mend.
 func (rc *restCall) check() error {
-	m := rc.binding.Plan.Method
-	switch {
-	case !rc.binding.Linked:
-		return call.Refuse(codes.Unimplemented, "REST_NOT_LINKED", fmt.Sprintf(
-			"%s has a REST binding, but its generated handler is not part of this gateway: "+
-				"call it over gRPC, or link the handler into a gateway of your own", m.FullName))
-	case m.ClientStreams && m.ServerStreams:
+	if m := rc.binding.Plan.Method; m.ClientStreams && m.ServerStreams {
 		return call.Refuse(codes.Unimplemented, "REST_NOT_POSSIBLE",
 			m.FullName+" streams in both directions at once, which HTTP with JSON does not: call it over gRPC")
 	}
-	if err := rc.checkBody(); err != nil {
-		return err
-	}
-	return rc.checkQuery()
+	return rc.checkBody()
 }
 
 // match finds the binding of a path, or says why there is none. HEAD is GET without the body (RFC 9110, section 9.3.2).
@@ -152,65 +158,30 @@ func (rc *restCall) checkBody() error {
 			fmt.Sprintf("a body with content-encoding %q can't be read: send it uncompressed", encoding))
 	}
 	contentType := header.Get("content-type")
-	if contentType == "" {
-		return nil // Nothing else but JSON could be meant.
-	}
-	if media, params, err := mime.ParseMediaType(contentType); err == nil && media == "application/json" && isUTF8(params["charset"]) {
-		return nil
+	if contentType == "" || contentType == contentTypeJSON || rc.binding.Request.RawBody() || isJSON(contentType, rc.binding.Plan.Method.ClientStreams) {
+		return nil // Without a type, nothing else but JSON could be meant.
 	}
 	return refuseAs(http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE",
 		fmt.Sprintf("a body of type %q can't be read: send JSON with the header content-type: application/json", contentType))
+}
+
+// isJSON tells whether a content type means JSON: by its name or its suffix (RFC 6839, section 3.1), and for a stream a value
+// a line.
+func isJSON(contentType string, stream bool) bool {
+	media, params, err := mime.ParseMediaType(contentType)
+	named := media == contentTypeJSON || stream && media == contentTypeNDJSON ||
+		strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json")
+	return err == nil && named && isUTF8(params["charset"])
 }
 
 func isUTF8(charset string) bool {
 	return charset == "" || strings.EqualFold(charset, "utf-8")
 }
 
-// checkQuery refuses query parameters that are malformed or that name no field of the request: a misspelled filter must
-// not return everything.
+// checkQuery refuses what compiled programs would refuse of the query.
 func (rc *restCall) checkQuery() error {
-	if rc.x.Query() == "" {
-		return nil
-	}
-	values, err := url.ParseQuery(rc.x.Query())
-	if err != nil {
-		return call.Refuse(codes.InvalidArgument, "MALFORMED_QUERY", "the query string is not correctly percent-encoded")
-	}
-	for name, all := range values {
-		if !isField(rc.binding.Plan.Method.Input, name) {
-			return call.Refuse(codes.InvalidArgument, "UNKNOWN_QUERY_PARAMETER",
-				fmt.Sprintf("the query parameter %q is no field of %s", name, rc.binding.Plan.Method.Input.FullName()))
-		}
-		for _, value := range all {
-			if !utf8.ValidString(value) {
-				return call.Refuse(codes.InvalidArgument, "MALFORMED_QUERY", fmt.Sprintf("the query parameter %q is not UTF-8", name))
-			}
-		}
-	}
-	return nil
-}
-
-// isField tells whether a query parameter names a field of a message: a path of original or JSON names, whose last may
-// carry a map key in brackets.
-func isField(message protoreflect.MessageDescriptor, path string) bool {
-	path, _, isMap := strings.Cut(path, "[")
-	for {
-		name, rest, more := strings.Cut(path, ".")
-		if message == nil {
-			return false
-		}
-		field := message.Fields().ByName(protoreflect.Name(name))
-		if field == nil {
-			field = message.Fields().ByJSONName(name)
-		}
-		switch {
-		case field == nil:
-			return false
-		case !more:
-			return field.IsMap() == isMap
-		}
-		message, path = field.Message(), rest
-	}
+	_, err := rc.binding.Request.AppendWire(nil, transcode.Input{Query: rc.x.Query(), Variables: &rc.captures})
+	return malformed(err)
 }
 
 // failure returns why the generated handler made no call.
@@ -241,8 +212,8 @@ func (rc *restCall) end(err error) {
 	case rc.x.Status() == 0 && err != nil:
 		rc.refuse(err)
 	case m == nil || !m.ServerStreams: // It was answered.
-	case !isHTTPBody(m.Output):
-		rc.lastLine(err)
+	case !rc.binding.Response.RawBody():
+		rc.stream.codec.last(err)
 	case err != nil:
 		rc.x.Abort() // Bytes of any kind have no line for a status: their reader must see that they break off.
 	}
@@ -258,16 +229,42 @@ func (rc *restCall) refuse(err error) {
 }
 
 // lastLine ends a stream of messages with its status, without which a reader can't tell the end from a broken connection.
-func (rc *restCall) lastLine(err error) {
-	if rc.x.Status() == 0 {
+func (rc *restCall) lastLine(err error, array bool) {
+	line := statusLine(statusOf(err).Proto(), rc.table.Types)
+	begun := rc.x.Status() != 0
+	if !begun {
 		header, _ := rc.stream.snapshot()
-		eachOutgoing(header, rc.x.AddHeader)
-		rc.x.AddHeader("Content-Type", contentTypeNDJSON)
+		rc.addStreamHeaders(header, array)
 	}
-	_, _ = rc.x.Write(append(statusLine(statusOf(err).Proto(), rc.table.Types), '\n')) // A client that has gone away can't be told.
-	if rc.rec.Origin == OriginGateway && rc.x.Header().Get("te") != "" {
+	if array {
+		line = append(append(arrayStart(begun), line...), ']')
+	}
+	_, _ = rc.x.Write(append(line, '\n')) // A client that has gone away can't be told.
+	if rc.x.Header().Get("te") == "" {
+		return
+	}
+	if rc.rec.Origin == OriginGateway {
 		rc.x.AddTrailer(originHeader, string(OriginGateway))
 	}
+}
+
+// addStreamHeaders adds the headers of a stream of messages.
+func (rc *restCall) addStreamHeaders(header metadata.MD, array bool) {
+	eachOutgoing(header, rc.x.AddHeader)
+	contentType := contentTypeNDJSON
+	if array {
+		contentType = contentTypeJSON
+	}
+	rc.x.AddHeader("Content-Type", contentType)
+	rc.x.AddHeader("Vary", "Accept")
+}
+
+// arrayStart returns what stands before an element of an array.
+func arrayStart(begun bool) []byte {
+	if begun {
+		return []byte{','}
+	}
+	return []byte{'['}
 }
 
 // limitedBody reads up to a limit; whatever comes after it is an error.

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"github.com/cardea-gateway/cardea/gateway/internal/route"
+	"github.com/cardea-gateway/cardea/gateway/internal/transcode"
 	"github.com/cardea-gateway/cardea/policies/call"
 )
 
@@ -42,8 +43,11 @@ type Binding struct {
 	Template *route.Template
 	// Body is the rule's body field: "" for none, "*" for all fields that the path does not bind, or a field's name.
 	Body string
-	// Linked is true if a generated handler for the method is part of this binary.
-	Linked bool
+	// Request and Response are the rule's programs.
+	Request  *transcode.Request
+	Response *transcode.Response
+	// Generated is true if a generated handler that is part of this binary serves the binding, rather than the programs.
+	Generated bool
 }
 
 // muxPath returns a path that leads the generated mux to the handler of the binding.

@@ -10,7 +10,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 
-	orderv1 "github.com/cardea-gateway/cardea/gen/go/food/order/v1"
 	"github.com/cardea-gateway/cardea/policies/call"
 )
 
@@ -88,18 +87,6 @@ func TestEachOutgoing(t *testing.T) {
 	}
 }
 
-func TestIsField(t *testing.T) {
-	create := (&orderv1.CreateOrderRequest{}).ProtoReflect().Descriptor()
-	for path, want := range map[string]bool{
-		"request_id": true, "requestId": true, "order.note": true, "order.deliveryAddress": true, "order.labels[a]": true,
-		"order.create_time": true, "order": true, "": false, "nope": false, "order.nope": false, "request_id.x": false,
-		"order.labels": false, "order.note[a]": false, "order.": false, ".": false,
-	} {
-		if got := isField(create, path); got != want {
-			t.Errorf("%q: got %v", path, got)
-		}
-	}
-}
 
 func TestIsGRPC(t *testing.T) {
 	for contentType, want := range map[string]bool{

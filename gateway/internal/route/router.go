@@ -22,7 +22,7 @@ func NewBuilder[T any]() *Builder[T] {
 
 // Add adds a route. The method is an HTTP method of any name, or [AnyMethod]. It fails, and adds nothing, if the method
 // is not a token of RFC 9110, if the method and the shape of the template are those of a route that was added before
-// (shape is the template without the names of its variables), or after Build.
+// (shape is the template without the names of its variables), which is a *[ConflictError], or after Build.
 func (b *Builder[T]) Add(method string, t *Template, value T) error {
 	if b.router == nil {
 		return errors.New("route: Add after Build")
@@ -33,11 +33,27 @@ func (b *Builder[T]) Add(method string, t *Template, value T) error {
 	place := b.router.place(t)
 	for _, e := range *place {
 		if e.method == method {
-			return fmt.Errorf("route: %s %s and %s %s match the same paths; change one of them", method, e.template, method, t)
+			return &ConflictError[T]{Method: method, Template: t, Other: e.template, Value: e.value}
 		}
 	}
 	*place = append(*place, &route[T]{method: method, template: t, value: value})
 	return nil
+}
+
+// ConflictError says that no path could tell two routes apart.
+type ConflictError[T any] struct {
+	// Method is that of both.
+	Method string
+	// Template is that of the route that was to be added.
+	Template *Template
+	// Other and Value are those of the route that was there before.
+	Other *Template
+	Value T
+}
+
+// Error returns method and templates in one line.
+func (e *ConflictError[T]) Error() string {
+	return fmt.Sprintf("route: %s %s and %s %s match the same paths; change one of them", e.Method, e.Other, e.Method, e.Template)
 }
 
 // Build returns the router. The builder is spent: it takes no further routes, and another Build returns nil.

@@ -18,8 +18,10 @@ type Rule struct {
 	HTTPMethod string
 	// Template is the path template.
 	Template *route.Template
-	// Body is the rule's body: "" for none, "*", or the name of a field.
+	// Body is the rule's body: "" for none, "*", or the path of a field.
 	Body string
+	// ResponseBody is the field of the response that is the answer's body: "" for the response itself.
+	ResponseBody string
 }
 
 // Rules returns the HTTP rules of a method, additional bindings included; none where it has no annotation.
@@ -48,7 +50,7 @@ func readRule(rule *annotations.HttpRule) (Rule, error) {
 	if err != nil {
 		return Rule{}, err
 	}
-	return Rule{HTTPMethod: httpMethod, Template: template, Body: rule.GetBody()}, nil
+	return Rule{HTTPMethod: httpMethod, Template: template, Body: rule.GetBody(), ResponseBody: rule.GetResponseBody()}, nil
 }
 
 func pattern(rule *annotations.HttpRule) (httpMethod, path string) {

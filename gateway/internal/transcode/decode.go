@@ -23,6 +23,11 @@ type decoder struct {
 	keys    keySet
 	marks   []uint64
 	scratch []byte // Text of a string with escapes.
+
+	wanted []wanted // What of the next message the path of a request fills.
+	query  query
+	given  []byte // The text of a parameter.
+	json   []byte // And what that is as JSON.
 }
 
 // AppendWire appends the wire bytes of a message, given as JSON, to dst. On failure, an *Error, it returns dst as it
@@ -52,14 +57,16 @@ func (d *decoder) begin(dst, json []byte) {
 	d.scanner = scanner{in: json, maxNumber: d.c.limits.MaxNumberLength, types: d.types[:0]}
 	d.out, d.base = slices.Grow(dst, len(json)), len(dst) // More than most messages need.
 	d.depth, d.anys, d.noted = 0, 0, 0
-	d.marks = d.marks[:0]
+	d.marks, d.wanted = d.marks[:0], nil
 }
 
 func (d *decoder) release() {
 	d.in, d.out = nil, nil
 	d.keys.reset()
-	if cap(d.scratch) > maxKept {
-		d.scratch = nil
+	for _, buf := range []*[]byte{&d.scratch, &d.given, &d.json} {
+		if cap(*buf) > maxKept {
+			*buf = nil
+		}
 	}
 	if cap(d.types) > maxKept {
 		d.types = nil
@@ -117,6 +124,9 @@ func (d *decoder) object(m *message, inAny bool) error {
 	var seen, filled marks
 	seen.high, d.marks = highMarks(d.marks, m.slots)
 	filled.high, d.marks = highMarks(d.marks, m.slots)
+	tree := d.wanted
+	d.wanted = nil
+	filled.claim(tree)
 	guess, typed := 0, false
 	for n := 0; ; n++ {
 		more, err := d.next(n, '}')
@@ -143,7 +153,12 @@ func (d *decoder) object(m *message, inAny bool) error {
 		if seen.addSlot(f.index, f.number) {
 			return d.fault(start, "duplicate field %q", f.label)
 		}
-		if err := d.field(f, &filled, start); err != nil {
+		if tree == nil {
+			err = d.field(f, &filled, start)
+		} else {
+			err = d.claimed(tree, f, &filled, start)
+		}
+		if err != nil {
 			return within(f.label, err)
 		}
 	}

@@ -102,9 +102,12 @@ func (e *encoder) message(dst []byte, m *message, b []byte) ([]byte, error) {
 	}
 	e.depth++
 	var err error
-	if m.custom() {
+	switch {
+	case m.custom():
 		dst, err = e.wellKnown(dst, m, b)
-	} else {
+	case m.bare:
+		dst, err = e.bare(dst, m, b)
+	default:
 		start := len(dst)
 		dst, err = e.fields(dst, m, b)
 		dst = closeAt(dst, start, '{', '}')

@@ -29,6 +29,9 @@ type message struct {
 	defaults []*field
 	// extensible messages may have fields beyond these.
 	extensible bool
+	// bare programs write the value of the only field they know, or absent where it is not set.
+	bare   bool
+	absent string
 }
 
 // shape is how many values a field has.

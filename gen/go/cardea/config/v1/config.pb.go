@@ -156,7 +156,9 @@ type Config struct {
 	Reload *Reload `protobuf:"bytes,12,opt,name=reload,proto3" json:"reload,omitempty"`
 	// How long the gateway still takes new calls after it was told to stop, its readiness off already: the time that load
 	// balancers need to notice. Absent: 0s.
-	DrainDelay    *durationpb.Duration `protobuf:"bytes,13,opt,name=drain_delay,json=drainDelay,proto3" json:"drain_delay,omitempty"`
+	DrainDelay *durationpb.Duration `protobuf:"bytes,13,opt,name=drain_delay,json=drainDelay,proto3" json:"drain_delay,omitempty"`
+	// How REST looks. Absent, it is as strict as the specifications.
+	Rest          *Rest `protobuf:"bytes,14,opt,name=rest,proto3" json:"rest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -278,6 +280,13 @@ func (x *Config) GetReload() *Reload {
 func (x *Config) GetDrainDelay() *durationpb.Duration {
 	if x != nil {
 		return x.DrainDelay
+	}
+	return nil
+}
+
+func (x *Config) GetRest() *Rest {
+	if x != nil {
+		return x.Rest
 	}
 	return nil
 }
@@ -1198,6 +1207,146 @@ func (x *Reload) GetMaxStreamAge() *durationpb.Duration {
 	return nil
 }
 
+// Rest says how REST looks, beyond what the rules of the contracts say.
+type Rest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// True skips query parameters that name no field of the request. They are refused otherwise, since a misspelled filter
+	// would return everything.
+	IgnoreUnknownQueryParameters bool `protobuf:"varint,1,opt,name=ignore_unknown_query_parameters,json=ignoreUnknownQueryParameters,proto3" json:"ignore_unknown_query_parameters,omitempty"`
+	// Names of query parameters that are skipped though others are refused, such as utm_source, or utm_* for all that begin
+	// so.
+	IgnoredQueryParameters []string `protobuf:"bytes,2,rep,name=ignored_query_parameters,json=ignoredQueryParameters,proto3" json:"ignored_query_parameters,omitempty"`
+	// How messages look as JSON. Absent, it is the proto3 JSON mapping with its defaults.
+	Json          *JsonFormat `protobuf:"bytes,3,opt,name=json,proto3" json:"json,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rest) Reset() {
+	*x = Rest{}
+	mi := &file_cardea_config_v1_config_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rest) ProtoMessage() {}
+
+func (x *Rest) ProtoReflect() protoreflect.Message {
+	mi := &file_cardea_config_v1_config_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rest.ProtoReflect.Descriptor instead.
+func (*Rest) Descriptor() ([]byte, []int) {
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Rest) GetIgnoreUnknownQueryParameters() bool {
+	if x != nil {
+		return x.IgnoreUnknownQueryParameters
+	}
+	return false
+}
+
+func (x *Rest) GetIgnoredQueryParameters() []string {
+	if x != nil {
+		return x.IgnoredQueryParameters
+	}
+	return nil
+}
+
+func (x *Rest) GetJson() *JsonFormat {
+	if x != nil {
+		return x.Json
+	}
+	return nil
+}
+
+// JsonFormat says how messages look as JSON. What is read does not depend on it.
+type JsonFormat struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Write fields without presence, lists and maps also when they are zero or empty.
+	EmitDefaults bool `protobuf:"varint,1,opt,name=emit_defaults,json=emitDefaults,proto3" json:"emit_defaults,omitempty"`
+	// Write fields by their names in the .proto file instead of lowerCamelCase.
+	UseProtoNames bool `protobuf:"varint,2,opt,name=use_proto_names,json=useProtoNames,proto3" json:"use_proto_names,omitempty"`
+	// Write enum values as numbers.
+	UseEnumNumbers bool `protobuf:"varint,3,opt,name=use_enum_numbers,json=useEnumNumbers,proto3" json:"use_enum_numbers,omitempty"`
+	// Write 64-bit integers as JSON numbers instead of strings. Readers that keep numbers as doubles, such as JavaScript,
+	// lose what is beyond 2^53. Generated handlers of a gateway of your own don't know it.
+	Int64AsNumbers bool `protobuf:"varint,4,opt,name=int64_as_numbers,json=int64AsNumbers,proto3" json:"int64_as_numbers,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *JsonFormat) Reset() {
+	*x = JsonFormat{}
+	mi := &file_cardea_config_v1_config_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JsonFormat) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JsonFormat) ProtoMessage() {}
+
+func (x *JsonFormat) ProtoReflect() protoreflect.Message {
+	mi := &file_cardea_config_v1_config_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JsonFormat.ProtoReflect.Descriptor instead.
+func (*JsonFormat) Descriptor() ([]byte, []int) {
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *JsonFormat) GetEmitDefaults() bool {
+	if x != nil {
+		return x.EmitDefaults
+	}
+	return false
+}
+
+func (x *JsonFormat) GetUseProtoNames() bool {
+	if x != nil {
+		return x.UseProtoNames
+	}
+	return false
+}
+
+func (x *JsonFormat) GetUseEnumNumbers() bool {
+	if x != nil {
+		return x.UseEnumNumbers
+	}
+	return false
+}
+
+func (x *JsonFormat) GetInt64AsNumbers() bool {
+	if x != nil {
+		return x.Int64AsNumbers
+	}
+	return false
+}
+
 // AccessLog is the log of requests.
 type AccessLog struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1209,7 +1358,7 @@ type AccessLog struct {
 
 func (x *AccessLog) Reset() {
 	*x = AccessLog{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[15]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1221,7 +1370,7 @@ func (x *AccessLog) String() string {
 func (*AccessLog) ProtoMessage() {}
 
 func (x *AccessLog) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[15]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1234,7 +1383,7 @@ func (x *AccessLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessLog.ProtoReflect.Descriptor instead.
 func (*AccessLog) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{15}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *AccessLog) GetDisabled() bool {
@@ -1248,7 +1397,7 @@ var File_cardea_config_v1_config_proto protoreflect.FileDescriptor
 
 const file_cardea_config_v1_config_proto_rawDesc = "" +
 	"\n" +
-	"\x1dcardea/config/v1/config.proto\x12\x10cardea.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcardea/policy/v1/policy.proto\x1a\x1egoogle/protobuf/duration.proto\"\x88\a\n" +
+	"\x1dcardea/config/v1/config.proto\x12\x10cardea.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcardea/policy/v1/policy.proto\x1a\x1egoogle/protobuf/duration.proto\"\xb4\a\n" +
 	"\x06Config\x12B\n" +
 	"\tlisteners\x18\x01 \x03(\v2\x1a.cardea.config.v1.ListenerB\b\xbaH\x05\x92\x01\x02\b\x01R\tlisteners\x12-\n" +
 	"\x05admin\x18\x02 \x01(\v2\x17.cardea.config.v1.AdminR\x05admin\x12?\n" +
@@ -1270,7 +1419,8 @@ const file_cardea_config_v1_config_proto_rawDesc = "" +
 	"\x06reload\x18\f \x01(\v2\x18.cardea.config.v1.ReloadR\x06reload\x12I\n" +
 	"\vdrain_delay\x18\r \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
 	"\xaa\x01\a\"\x03\b\x90\x1c2\x00R\n" +
-	"drainDelay\"\x9a\x03\n" +
+	"drainDelay\x12*\n" +
+	"\x04rest\x18\x0e \x01(\v2\x16.cardea.config.v1.RestR\x04rest\"\x9a\x03\n" +
 	"\bListener\x12\xb4\x01\n" +
 	"\aaddress\x18\x01 \x01(\tB\x99\x01\xbaH\x95\x01\xba\x01\x91\x01\n" +
 	"\x15address.host_and_port\x127must be host:port, such as 127.0.0.1:8080 or [::1]:8080\x1a?this.matches('^(\\\\[[0-9a-fA-F:.]+\\\\]|[^:\\\\[\\\\]]*):[0-9]{1,5}$')R\aaddress\x12/\n" +
@@ -1349,7 +1499,17 @@ const file_cardea_config_v1_config_proto_rawDesc = "" +
 	"\x0econnection_age\x18\a \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\rconnectionAge\"\x83\x01\n" +
 	"\x06Reload\x12.\n" +
 	"\x13ignore_file_changes\x18\x01 \x01(\bR\x11ignoreFileChanges\x12I\n" +
-	"\x0emax_stream_age\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\fmaxStreamAge\"'\n" +
+	"\x0emax_stream_age\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\fmaxStreamAge\"\xc9\x01\n" +
+	"\x04Rest\x12E\n" +
+	"\x1fignore_unknown_query_parameters\x18\x01 \x01(\bR\x1cignoreUnknownQueryParameters\x12H\n" +
+	"\x18ignored_query_parameters\x18\x02 \x03(\tB\x0e\xbaH\v\x92\x01\b\x18\x01\"\x04r\x02\x10\x01R\x16ignoredQueryParameters\x120\n" +
+	"\x04json\x18\x03 \x01(\v2\x1c.cardea.config.v1.JsonFormatR\x04json\"\xad\x01\n" +
+	"\n" +
+	"JsonFormat\x12#\n" +
+	"\remit_defaults\x18\x01 \x01(\bR\femitDefaults\x12&\n" +
+	"\x0fuse_proto_names\x18\x02 \x01(\bR\ruseProtoNames\x12(\n" +
+	"\x10use_enum_numbers\x18\x03 \x01(\bR\x0euseEnumNumbers\x12(\n" +
+	"\x10int64_as_numbers\x18\x04 \x01(\bR\x0eint64AsNumbers\"'\n" +
 	"\tAccessLog\x12\x1a\n" +
 	"\bdisabled\x18\x01 \x01(\bR\bdisabled*O\n" +
 	"\rLoadBalancing\x12\x1e\n" +
@@ -1369,7 +1529,7 @@ func file_cardea_config_v1_config_proto_rawDescGZIP() []byte {
 }
 
 var file_cardea_config_v1_config_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_cardea_config_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_cardea_config_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_cardea_config_v1_config_proto_goTypes = []any{
 	(LoadBalancing)(0),           // 0: cardea.config.v1.LoadBalancing
 	(ClientCertificates_Mode)(0), // 1: cardea.config.v1.ClientCertificates.Mode
@@ -1388,9 +1548,11 @@ var file_cardea_config_v1_config_proto_goTypes = []any{
 	(*Limits)(nil),               // 14: cardea.config.v1.Limits
 	(*Timeouts)(nil),             // 15: cardea.config.v1.Timeouts
 	(*Reload)(nil),               // 16: cardea.config.v1.Reload
-	(*AccessLog)(nil),            // 17: cardea.config.v1.AccessLog
-	(*durationpb.Duration)(nil),  // 18: google.protobuf.Duration
-	(*v1.Policy)(nil),            // 19: cardea.policy.v1.Policy
+	(*Rest)(nil),                 // 17: cardea.config.v1.Rest
+	(*JsonFormat)(nil),           // 18: cardea.config.v1.JsonFormat
+	(*AccessLog)(nil),            // 19: cardea.config.v1.AccessLog
+	(*durationpb.Duration)(nil),  // 20: google.protobuf.Duration
+	(*v1.Policy)(nil),            // 21: cardea.policy.v1.Policy
 }
 var file_cardea_config_v1_config_proto_depIdxs = []int32{
 	3,  // 0: cardea.config.v1.Config.listeners:type_name -> cardea.config.v1.Listener
@@ -1400,34 +1562,36 @@ var file_cardea_config_v1_config_proto_depIdxs = []int32{
 	12, // 4: cardea.config.v1.Config.descriptors:type_name -> cardea.config.v1.Descriptors
 	13, // 5: cardea.config.v1.Config.reflection:type_name -> cardea.config.v1.Reflection
 	14, // 6: cardea.config.v1.Config.limits:type_name -> cardea.config.v1.Limits
-	18, // 7: cardea.config.v1.Config.drain_timeout:type_name -> google.protobuf.Duration
-	17, // 8: cardea.config.v1.Config.access_log:type_name -> cardea.config.v1.AccessLog
+	20, // 7: cardea.config.v1.Config.drain_timeout:type_name -> google.protobuf.Duration
+	19, // 8: cardea.config.v1.Config.access_log:type_name -> cardea.config.v1.AccessLog
 	15, // 9: cardea.config.v1.Config.timeouts:type_name -> cardea.config.v1.Timeouts
 	16, // 10: cardea.config.v1.Config.reload:type_name -> cardea.config.v1.Reload
-	18, // 11: cardea.config.v1.Config.drain_delay:type_name -> google.protobuf.Duration
-	4,  // 12: cardea.config.v1.Listener.tls:type_name -> cardea.config.v1.ListenerTls
-	7,  // 13: cardea.config.v1.Listener.proxy_protocol:type_name -> cardea.config.v1.ProxyProtocol
-	11, // 14: cardea.config.v1.Listener.policies:type_name -> cardea.config.v1.PolicyRule
-	5,  // 15: cardea.config.v1.ListenerTls.certificates:type_name -> cardea.config.v1.Certificate
-	6,  // 16: cardea.config.v1.ListenerTls.client_certificates:type_name -> cardea.config.v1.ClientCertificates
-	1,  // 17: cardea.config.v1.ClientCertificates.mode:type_name -> cardea.config.v1.ClientCertificates.Mode
-	0,  // 18: cardea.config.v1.Backend.load_balancing:type_name -> cardea.config.v1.LoadBalancing
-	10, // 19: cardea.config.v1.Backend.tls:type_name -> cardea.config.v1.BackendTls
-	5,  // 20: cardea.config.v1.BackendTls.certificate:type_name -> cardea.config.v1.Certificate
-	19, // 21: cardea.config.v1.PolicyRule.policy:type_name -> cardea.policy.v1.Policy
-	18, // 22: cardea.config.v1.Timeouts.request_header:type_name -> google.protobuf.Duration
-	18, // 23: cardea.config.v1.Timeouts.request_body:type_name -> google.protobuf.Duration
-	18, // 24: cardea.config.v1.Timeouts.call:type_name -> google.protobuf.Duration
-	18, // 25: cardea.config.v1.Timeouts.max_call:type_name -> google.protobuf.Duration
-	18, // 26: cardea.config.v1.Timeouts.stream_idle:type_name -> google.protobuf.Duration
-	18, // 27: cardea.config.v1.Timeouts.connection_idle:type_name -> google.protobuf.Duration
-	18, // 28: cardea.config.v1.Timeouts.connection_age:type_name -> google.protobuf.Duration
-	18, // 29: cardea.config.v1.Reload.max_stream_age:type_name -> google.protobuf.Duration
-	30, // [30:30] is the sub-list for method output_type
-	30, // [30:30] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	20, // 11: cardea.config.v1.Config.drain_delay:type_name -> google.protobuf.Duration
+	17, // 12: cardea.config.v1.Config.rest:type_name -> cardea.config.v1.Rest
+	4,  // 13: cardea.config.v1.Listener.tls:type_name -> cardea.config.v1.ListenerTls
+	7,  // 14: cardea.config.v1.Listener.proxy_protocol:type_name -> cardea.config.v1.ProxyProtocol
+	11, // 15: cardea.config.v1.Listener.policies:type_name -> cardea.config.v1.PolicyRule
+	5,  // 16: cardea.config.v1.ListenerTls.certificates:type_name -> cardea.config.v1.Certificate
+	6,  // 17: cardea.config.v1.ListenerTls.client_certificates:type_name -> cardea.config.v1.ClientCertificates
+	1,  // 18: cardea.config.v1.ClientCertificates.mode:type_name -> cardea.config.v1.ClientCertificates.Mode
+	0,  // 19: cardea.config.v1.Backend.load_balancing:type_name -> cardea.config.v1.LoadBalancing
+	10, // 20: cardea.config.v1.Backend.tls:type_name -> cardea.config.v1.BackendTls
+	5,  // 21: cardea.config.v1.BackendTls.certificate:type_name -> cardea.config.v1.Certificate
+	21, // 22: cardea.config.v1.PolicyRule.policy:type_name -> cardea.policy.v1.Policy
+	20, // 23: cardea.config.v1.Timeouts.request_header:type_name -> google.protobuf.Duration
+	20, // 24: cardea.config.v1.Timeouts.request_body:type_name -> google.protobuf.Duration
+	20, // 25: cardea.config.v1.Timeouts.call:type_name -> google.protobuf.Duration
+	20, // 26: cardea.config.v1.Timeouts.max_call:type_name -> google.protobuf.Duration
+	20, // 27: cardea.config.v1.Timeouts.stream_idle:type_name -> google.protobuf.Duration
+	20, // 28: cardea.config.v1.Timeouts.connection_idle:type_name -> google.protobuf.Duration
+	20, // 29: cardea.config.v1.Timeouts.connection_age:type_name -> google.protobuf.Duration
+	20, // 30: cardea.config.v1.Reload.max_stream_age:type_name -> google.protobuf.Duration
+	18, // 31: cardea.config.v1.Rest.json:type_name -> cardea.config.v1.JsonFormat
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_cardea_config_v1_config_proto_init() }
@@ -1441,7 +1605,7 @@ func file_cardea_config_v1_config_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cardea_config_v1_config_proto_rawDesc), len(file_cardea_config_v1_config_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   16,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -3,9 +3,7 @@ package frontend
 import (
 	"context"
 	"errors"
-	"io"
 	"iter"
-	"net/http"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -25,13 +23,15 @@ type handler struct {
 	cancel func()
 	yield  func(*call.Message) bool
 
-	answer   *call.Message // Next to be encoded.
-	header   metadata.MD   // Of the answer, set before the first message is encoded.
-	trailer  metadata.MD   // Of the answer, set before the only message of a unary call is encoded.
+	answered *call.Message // Next to be encoded.
+	header   metadata.MD
+	trailer  metadata.MD
 	returned bool
 }
 
-func newHandler(rc *restCall) *handler {
+var _ codec = (*handler)(nil)
+
+func newHandler(rc *restCall) codec {
 	h := &handler{rc: rc}
 	h.next, h.cancel = iter.Pull(func(yield func(*call.Message) bool) {
 		h.yield = yield
@@ -40,9 +40,12 @@ func newHandler(rc *restCall) *handler {
 	return h
 }
 
-// request runs the handler until it has decoded a message. It returns nil where the client has no more, and the handler's
-// error where it gave up.
+// request runs the handler until it has decoded a message. It fails with the handler's error where that gave up. Generated
+// code drops query parameters that name no field, so they are looked at before.
 func (h *handler) request() (*call.Message, error) {
+	if err := h.rc.checkQuery(); err != nil {
+		return nil, err
+	}
 	m, ok := h.next()
 	if !ok {
 		h.returned = true
@@ -51,20 +54,33 @@ func (h *handler) request() (*call.Message, error) {
 	return m, nil
 }
 
-// encode runs the handler until it has written an answer, whose reference it takes over.
-func (h *handler) encode(answer *call.Message) error {
-	h.answer = answer
-	m, ok := h.next()
-	if m != nil { // A client stream whose answer comes before its end.
+// answer runs the handler until it has written an answer.
+func (h *handler) answer(m *call.Message, header, trailer metadata.MD) error {
+	if h.returned { // The client has gone.
 		m.Free()
+		return errOver
 	}
-	if h.answer != nil {
-		h.answer.Free()
+	h.answered = m
+	if header != nil {
+		h.header = header
+	}
+	h.trailer = trailer
+	request, ok := h.next()
+	if request != nil { // A client stream whose answer comes before its end.
+		request.Free()
+	}
+	if h.answered != nil {
+		h.answered.Free()
 		return status.Error(codes.Internal, "the generated handler did not take the answer")
 	}
-	h.returned = !ok
+	if h.returned = !ok; h.returned && h.rc.binding.Plan.Method.ServerStreams && h.rc.failed == nil {
+		return errOver
+	}
 	return h.rc.failed
 }
+
+// last ends a stream as the handlers write one.
+func (h *handler) last(err error) { h.rc.lastLine(err, false) }
 
 // end ends the handler, wherever it is. What it still writes is dropped.
 func (h *handler) end() {
@@ -112,11 +128,11 @@ func (h *handler) send(method string, request any) error {
 
 // receive decodes the next answer, for which it waits if need be.
 func (h *handler) receive(into any) error {
-	if h.answer == nil && !h.yield(nil) {
+	if h.answered == nil && !h.yield(nil) {
 		return errOver
 	}
-	m := h.answer
-	h.answer = nil
+	m := h.answered
+	h.answered = nil
 	if m == nil {
 		return errOver
 	}
@@ -152,92 +168,6 @@ func (s *clientStream) CloseSend() error             { return nil } // Asking fo
 func (s *clientStream) SendMsg(m any) error          { return s.send(s.method, m) }
 func (s *clientStream) RecvMsg(m any) error          { return s.receive(m) }
 
-// restStream is the grpc.ServerStream of a REST call, made of its generated handler.
-type restStream struct {
-	answerMetadata
-
-	rc      *restCall
-	ctx     context.Context
-	handler *handler
-	last    bool          // No more requests.
-	answer  *call.Message // Of a method without server streaming; it is written when the chain has ended well.
-}
-
-var _ grpc.ServerStream = (*restStream)(nil)
-
-func (s *restStream) Context() context.Context { return s.ctx }
-
-// SendHeader gathers the header: over REST it goes out with the first message, so that an error before that can still be
-// an HTTP status.
-func (s *restStream) SendHeader(md metadata.MD) error { return s.SetHeader(md) }
-
-func (s *restStream) RecvMsg(m any) error {
-	if s.last {
-		return io.EOF
-	}
-	request, err := s.handler.request()
-	if err != nil {
-		return err
-	}
-	s.rc.life.moved()
-	s.last = request == nil || !s.rc.binding.Plan.Method.ClientStreams
-	if request == nil {
-		return io.EOF
-	}
-	return fill(m, request.Take())
-}
-
-func (s *restStream) SendMsg(m any) error {
-	msg, err := raw(m)
-	if err != nil {
-		return err
-	}
-	if s.rc.binding.Plan.Method.ServerStreams {
-		return s.stream(call.NewMessage(msg.Take()))
-	}
-	if s.answer != nil {
-		msg.Free()
-		return badAnswer("the backend sent more than one answer to a unary call")
-	}
-	s.answer = call.NewMessage(msg.Take())
-	return nil
-}
-
-// stream writes one of several answers.
-func (s *restStream) stream(answer *call.Message) error {
-	if s.handler.returned {
-		answer.Free()
-		return errOver
-	}
-	if header, ok := s.take(); ok {
-		s.handler.header = header
-	}
-	if err := s.handler.encode(answer); err != nil {
-		return err
-	}
-	s.rc.life.moved()
-	if s.handler.returned || s.rc.x.Method() == http.MethodHead { // The client has gone, or wants no more than the header.
-		return errOver
-	}
-	return nil
-}
-
-// finish writes the answer of a method without server streaming.
-func (s *restStream) finish() error {
-	if s.answer == nil {
-		return badAnswer("the backend sent no answer to a unary call")
-	}
-	s.handler.header, s.handler.trailer = s.snapshot()
-	return s.handler.encode(s.answer)
-}
-
-// free gives up what was not written.
-func (s *restStream) free() {
-	if s.answer != nil {
-		s.answer.Free()
-	}
-}
-
 // encode makes wire bytes of a generated message. What can't be encoded came from the client: invalid UTF-8.
 func encode(m any) (*call.Message, error) {
 	message, ok := m.(proto.Message)
@@ -262,10 +192,6 @@ func decode(m *call.Message, into any) error {
 		return badAnswer("the backend's answer is not a valid " + string(message.ProtoReflect().Descriptor().FullName()))
 	}
 	return nil
-}
-
-func badAnswer(message string) error {
-	return call.Refuse(codes.Internal, "BACKEND_PROTOCOL_ERROR", message)
 }
 
 // textMetadata is metadata as REST clients get it: filtered, binary values in base64.
