@@ -1,7 +1,10 @@
 package transcode
 
 import (
+	"bytes"
 	"unicode/utf8"
+
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // Hot path: values that are text, in paths and queries. Their text is that of JSON, without the quotes that strings have.
@@ -26,6 +29,9 @@ func (d *decoder) parameter(f *field, text []byte) error {
 		d.out = append(d.out, f.tag...)
 		d.appendText(text)
 		return nil
+	}
+	if f.message != nil && f.message.known == knownFieldMask {
+		return d.maskText(f, text)
 	}
 	if err := d.textOf(f, text); err != nil {
 		return err
@@ -92,5 +98,26 @@ func (d *decoder) textOf(f *field, text []byte) error {
 	}
 	d.scanner = scanner{in: d.json, maxNumber: d.maxNumber, types: d.types[:0]}
 	d.noted = 0
+	return nil
+}
+
+// maskText appends a field mask. Its paths may be written as in the .proto file, too, as many clients do.
+func (d *decoder) maskText(f *field, text []byte) error {
+	d.out = append(d.out, f.tag...)
+	mask := d.nest()
+	for more := len(text) > 0; more; {
+		var path []byte
+		path, text, more = bytes.Cut(text, []byte{','})
+		d.out = append(d.out, 1<<3|byte(protowire.BytesType))
+		at := d.nest()
+		ok := bytes.IndexByte(path, '_') >= 0 && isPath(path)
+		if ok {
+			d.out = append(d.out, path...)
+		} else if d.out, ok = appendSnakePath(d.out, path); !ok {
+			return d.fault(-1, "%q is no path of a field mask", excerpt(path))
+		}
+		d.close(at)
+	}
+	d.close(mask)
 	return nil
 }

@@ -23,7 +23,7 @@ type query struct {
 // filling is a place that a parameter fills, or a oneof in which it fills a member.
 type filling struct {
 	key    []byte // Part of query.keys.
-	name   string // The parameter; empty for what a variable of the path fills.
+	name   string // The parameter; empty for what the path or the body fills.
 	member int32  // Of a oneof: the number of the field. 0 for a place.
 	list   bool   // The place may be filled again.
 }
@@ -79,7 +79,7 @@ func (d *decoder) queried(r *Request, text string, filled bool) error {
 	}
 	d.query.fillings = append(d.query.fillings, r.oneofs...)
 	if filled && r.body.field != nil {
-		d.query.fillOneofs(r.body.path(), r.rule.Body)
+		d.query.fillOneofs(r.body.path(), "")
 	}
 	return d.query.conflict()
 }

@@ -752,12 +752,12 @@ const file_food_delivery_v1_delivery_proto_rawDesc = "" +
 	"\x12DriverChatResponse\x12\x16\n" +
 	"\x06driver\x18\x01 \x01(\tR\x06driver\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x127\n" +
-	"\tsend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\bsendTime2\xc1\x04\n" +
+	"\tsend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\bsendTime2\xdd\x04\n" +
 	"\x0fDeliveryService\x12w\n" +
 	"\x0eDispatchDriver\x12'.food.delivery.v1.DispatchDriverRequest\x1a\x1a.food.delivery.v1.Delivery\" \x82\xd3\xe4\x93\x02\x1a:\bdelivery\"\x0e/v1/deliveries\x12s\n" +
 	"\vGetDelivery\x12$.food.delivery.v1.GetDeliveryRequest\x1a\x1a.food.delivery.v1.Delivery\"\"\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/{name=deliveries/*}\x90\x02\x01\x12\x80\x01\n" +
-	"\x0eCancelDelivery\x12'.food.delivery.v1.CancelDeliveryRequest\x1a\x1a.food.delivery.v1.Delivery\")\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/{name=deliveries/*}:cancel\x12^\n" +
-	"\vTrackDriver\x12$.food.delivery.v1.TrackDriverRequest\x1a%.food.delivery.v1.TrackDriverResponse\"\x00(\x01\x12]\n" +
+	"\x0eCancelDelivery\x12'.food.delivery.v1.CancelDeliveryRequest\x1a\x1a.food.delivery.v1.Delivery\")\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/{name=deliveries/*}:cancel\x12z\n" +
+	"\vTrackDriver\x12$.food.delivery.v1.TrackDriverRequest\x1a%.food.delivery.v1.TrackDriverResponse\"\x1c\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/v1/drivers:track(\x01\x12]\n" +
 	"\n" +
 	"DriverChat\x12#.food.delivery.v1.DriverChatRequest\x1a$.food.delivery.v1.DriverChatResponse\"\x00(\x010\x01BEZCgithub.com/cardea-gateway/cardea/gen/go/food/delivery/v1;deliveryv1b\x06proto3"
 

@@ -34,8 +34,8 @@ const (
 //
 // DeliveryService sends drivers out and knows where they are.
 //
-// Its methods carry no auth policy, so the gateway refuses them unless its configuration says who may call. TrackDriver
-// and DriverChat have no HTTP rule: plain HTTP can't carry a stream from the client.
+// Its methods carry no auth policy, so the gateway refuses them unless its configuration says who may call. DriverChat has
+// no HTTP rule: a conversation is more than a request and its answer.
 type DeliveryServiceClient interface {
 	// DispatchDriver sends the driver who is nearest to the restaurant. When there is none within 10 km it fails with
 	// FAILED_PRECONDITION. With a request_id it can be sent again safely.
@@ -121,8 +121,8 @@ type DeliveryService_DriverChatClient = grpc.BidiStreamingClient[DriverChatReque
 //
 // DeliveryService sends drivers out and knows where they are.
 //
-// Its methods carry no auth policy, so the gateway refuses them unless its configuration says who may call. TrackDriver
-// and DriverChat have no HTTP rule: plain HTTP can't carry a stream from the client.
+// Its methods carry no auth policy, so the gateway refuses them unless its configuration says who may call. DriverChat has
+// no HTTP rule: a conversation is more than a request and its answer.
 type DeliveryServiceServer interface {
 	// DispatchDriver sends the driver who is nearest to the restaurant. When there is none within 10 km it fails with
 	// FAILED_PRECONDITION. With a request_id it can be sent again safely.
