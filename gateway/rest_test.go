@@ -424,7 +424,9 @@ func checkStreamOverREST(t *testing.T, startOrders ordersStarter) {
 	}
 }
 
-func TestStreamOverRESTArrivesMessageByMessage(t *testing.T) { eachWay(t, checkStreamOverRESTArrivesMessageByMessage) }
+func TestStreamOverRESTArrivesMessageByMessage(t *testing.T) {
+	eachWay(t, checkStreamOverRESTArrivesMessageByMessage)
+}
 
 func checkStreamOverRESTArrivesMessageByMessage(t *testing.T, startOrders ordersStarter) {
 	t.Helper()
@@ -457,7 +459,9 @@ func checkStreamOverRESTArrivesMessageByMessage(t *testing.T, startOrders orders
 	}
 }
 
-func TestDisconnectOverRESTCancelsBackendCall(t *testing.T) { eachWay(t, checkDisconnectOverRESTCancelsBackendCall) }
+func TestDisconnectOverRESTCancelsBackendCall(t *testing.T) {
+	eachWay(t, checkDisconnectOverRESTCancelsBackendCall)
+}
 
 func checkDisconnectOverRESTCancelsBackendCall(t *testing.T, startOrders ordersStarter) {
 	t.Helper()

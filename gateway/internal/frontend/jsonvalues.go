@@ -1,12 +1,12 @@
 package frontend
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 )
 
 // jsonValues takes JSON values off a body, one at a time and as they arrive: values with white space between them, such as a
@@ -86,8 +86,9 @@ func (v *jsonValues) begin() (bool, error) {
 			return false, errTrailing
 		}
 		return false, nil
+	default:
+		return v.element(c)
 	}
-	return v.element(c)
 }
 
 // element moves to the first byte of the next element of an array.
@@ -164,7 +165,8 @@ func (v *jsonValues) rest(scalar bool) ([]byte, error) {
 }
 
 func errTooLong(limit int) error {
-	return refuseAs(http.StatusRequestEntityTooLarge, reasonTooLarge, fmt.Sprintf("a message of the body is larger than the limit of %d bytes", limit))
+	return refuseAs(http.StatusRequestEntityTooLarge, reasonTooLarge,
+		fmt.Sprintf("a message of the body is larger than the limit of %d bytes", limit))
 }
 
 func (v *jsonValues) tooLong(n int) error {
@@ -208,7 +210,7 @@ func (s *scan) find(b []byte) (int, bool) {
 			s.escaped = c == '\\'
 			s.quoted = c != '"'
 		case s.scalar:
-			if isSpace(c) || bytes.IndexByte([]byte(",[]{}\""), c) >= 0 {
+			if isSpace(c) || strings.IndexByte(`,[]{}"`, c) >= 0 {
 				return max(s.done, 1), true
 			}
 		case c == '"':

@@ -158,8 +158,11 @@ func (rc *restCall) checkBody() error {
 			fmt.Sprintf("a body with content-encoding %q can't be read: send it uncompressed", encoding))
 	}
 	contentType := header.Get("content-type")
-	if contentType == "" || contentType == contentTypeJSON || rc.binding.Request.RawBody() || isJSON(contentType, rc.binding.Plan.Method.ClientStreams) {
-		return nil // Without a type, nothing else but JSON could be meant.
+	switch {
+	case contentType == "", contentType == contentTypeJSON: // Without a type, nothing else but JSON could be meant.
+		return nil
+	case rc.binding.Request.RawBody(), isJSON(contentType, rc.binding.Plan.Method.ClientStreams):
+		return nil
 	}
 	return refuseAs(http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE",
 		fmt.Sprintf("a body of type %q can't be read: send JSON with the header content-type: application/json", contentType))

@@ -87,7 +87,6 @@ func TestEachOutgoing(t *testing.T) {
 	}
 }
 
-
 func TestIsGRPC(t *testing.T) {
 	for contentType, want := range map[string]bool{
 		"application/grpc": true, "application/grpc+proto": true, "application/grpc;x=y": true, "application/grpc+json": true,

@@ -74,20 +74,18 @@ func unplaced(err error) error {
 // textOf makes JSON of a text that stands for a value of the field, and puts the scanner before it.
 func (d *decoder) textOf(f *field, text []byte) error {
 	quoted := true
-	switch f.op {
-	case opBool:
+	switch {
+	case f.op == opBool:
 		quoted = false
-	case opEnum, opNull:
+	case f.op == opEnum, f.op == opNull:
 		quoted = len(text) == 0 || text[0] != '-' && !isDigit(text[0])
-	case opMessage, opGroup:
-		switch m := f.message; {
-		case m.known == knownWrapper:
-			return d.textOf(&m.fields[0], text)
-		case m.known == none:
-			return errNoForm
-		default:
-			quoted = m.isText()
-		}
+	case f.message == nil:
+	case f.message.known == knownWrapper:
+		return d.textOf(&f.message.fields[0], text)
+	case f.message.known == none:
+		return errNoForm
+	default:
+		quoted = f.message.isText()
 	}
 	d.json = append(d.json[:0], text...)
 	if quoted {

@@ -3,6 +3,7 @@ package transcode
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -38,7 +39,7 @@ func (m *message) place(path string) (place, error) {
 func (f *field) leadsOn() bool { return f.message != nil && f.shape == single }
 
 // path returns the fields on the way, the last one included.
-func (p place) path() []*field { return append(p.steps[:len(p.steps):len(p.steps)], p.field) }
+func (p place) path() []*field { return append(slices.Clip(p.steps), p.field) }
 
 // key identifies a place among all places in a message: the tags of its path. No key is the beginning of another one,
 // unless that is a place inside.

@@ -78,10 +78,7 @@ func queryOf(t testing.TB, d *dice) string {
 	fields := fixed.message(t, "p3.All").Fields()
 	var parts []string
 	for range 1 + d.n(4) {
-		path := ""
-		for d.n(4) == 0 {
-			path += "self."
-		}
+		path := strings.Repeat("self.", max(0, d.n(8)-5))
 		f := fields.Get(d.n(fields.Len()))
 		name := path + string(f.Name())
 		if d.n(3) == 0 {

@@ -1,9 +1,9 @@
 package transcode
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -95,8 +95,7 @@ func (r *Request) addBody() error {
 	r.body, r.bodyKey = body, body.key()
 	r.raw = body.field.leadsOn() && body.field.message.desc.FullName() == httpBody
 	for _, key := range r.taken {
-		inside := strings.HasPrefix(string(key), string(r.bodyKey))
-		if len(key) == len(r.bodyKey) && inside || strings.HasPrefix(string(r.bodyKey), string(key)) || r.raw && inside {
+		if bytes.HasPrefix(r.bodyKey, key) || r.raw && bytes.HasPrefix(key, r.bodyKey) {
 			return errTwice
 		}
 	}
@@ -350,13 +349,12 @@ func (d *decoder) claimed(tree []wanted, f *field, filled *marks, start int) err
 
 // AppendRaw appends what stands before the bytes of a raw body in the request message: they must be its end.
 func (r *Request) AppendRaw(dst []byte, contentType string, size int) []byte {
-	const contentTypeNumber, dataNumber = 1, 2
 	var head []byte
 	if contentType != "" {
-		head = protowire.AppendTag(head, contentTypeNumber, protowire.BytesType)
+		head = protowire.AppendTag(head, httpBodyContentType, protowire.BytesType)
 		head = protowire.AppendString(head, contentType)
 	}
-	head = protowire.AppendTag(head, dataNumber, protowire.BytesType)
+	head = protowire.AppendTag(head, httpBodyData, protowire.BytesType)
 	head = protowire.AppendVarint(head, uint64(size))
 	if r.body.field != nil {
 		dst = r.body.appendTags(dst, len(head)+size)

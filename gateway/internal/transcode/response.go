@@ -1,6 +1,7 @@
 package transcode
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -80,35 +81,37 @@ func (r *Response) AppendJSON(dst, wire []byte) ([]byte, error) {
 // RawBody reports whether answers are bytes of any kind rather than JSON.
 func (r *Response) RawBody() bool { return r.raw }
 
-// Raw takes the google.api.HttpBody out of a response message. The results are parts of the wire.
+// Numbers of the fields of google.api.HttpBody.
+const (
+	httpBodyContentType = 1
+	httpBodyData        = 2
+)
+
+// Raw takes the google.api.HttpBody out of a response message. Data is a part of the wire.
 func (r *Response) Raw(wire []byte) (contentType string, data []byte, err error) {
-	var body struct{ contentType, data []byte }
 	take := func(num protowire.Number, value []byte) {
-		switch num {
-		case 1:
-			body.contentType = value
-		case 2:
-			body.data = value
+		if num == httpBodyContentType {
+			contentType = string(value)
+		}
+		if num == httpBodyData {
+			data = value
 		}
 	}
-	err = eachBytes(wire, func(num protowire.Number, value []byte) error {
-		if r.only == nil {
-			take(num, value)
-			return nil
+	if r.only == nil {
+		err = eachBytes(wire, take)
+		return contentType, data, err
+	}
+	var inside error
+	err = eachBytes(wire, func(num protowire.Number, value []byte) {
+		if num == r.only.fields[0].number {
+			inside = cmp.Or(inside, eachBytes(value, take))
 		}
-		if num != r.only.fields[0].number {
-			return nil
-		}
-		return eachBytes(value, func(num protowire.Number, value []byte) error {
-			take(num, value)
-			return nil
-		})
 	})
-	return string(body.contentType), body.data, err
+	return contentType, data, cmp.Or(err, inside)
 }
 
 // eachBytes calls f with each length-delimited field.
-func eachBytes(wire []byte, f func(protowire.Number, []byte) error) error {
+func eachBytes(wire []byte, f func(protowire.Number, []byte)) error {
 	for b := wire; len(b) > 0; {
 		num, typ, n := consumeTag(b)
 		if n < 0 {
@@ -124,9 +127,7 @@ func eachBytes(wire []byte, f func(protowire.Number, []byte) error) error {
 		if size < 0 {
 			return fault(Syntax, len(wire)-len(b), "invalid protobuf wire format")
 		}
-		if err := f(num, value); err != nil {
-			return err
-		}
+		f(num, value)
 		b = b[n+size:]
 	}
 	return nil
