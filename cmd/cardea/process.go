@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"os"
 	"path/filepath"
 	"strconv"
 	"time"
 
-	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
 )
@@ -91,20 +89,4 @@ func monotonic() int64 {
 	var now unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // It can't fail for this clock.
 	return now.Nano() / int64(time.Microsecond)
-}
-
-// memoryShare is how much of the container's memory the heap may take before the garbage collector works harder: the
-// rest is for what Go does not count.
-const memoryShare = 0.9
-
-// limitMemory sets GOMEMLIMIT from the limit of the control group, unless it is set already.
-func limitMemory(log *slog.Logger) {
-	limit, err := memlimit.Set(memlimit.WithRatio(memoryShare), memlimit.WithProvider(memlimit.FromCgroup))
-	if err != nil { // Without a limit, or without control groups, there is nothing to do.
-		log.Debug("no memory limit", "error", err)
-		return
-	}
-	if limit > 0 && limit < math.MaxInt64 {
-		log.Info("memory limit", "bytes", limit)
-	}
 }

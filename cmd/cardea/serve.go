@@ -26,6 +26,7 @@ func (s *serveCommand) Run(c *console) error {
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR2) // From the first moment to the last: else they end the process.
 	log := slog.New(slog.NewJSONHandler(c.err, &slog.HandlerOptions{Level: s.LogLevel}))
 	limitMemory(log)
+	collectLess()
 	p, err := newProcess(s.PIDFile, log)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"strconv"
@@ -28,12 +29,10 @@ type compiled struct {
 
 var _ codec = (*compiled)(nil)
 
-func newCompiled(rc *restCall) codec {
-	m := rc.binding.Plan.Method
-	return &compiled{
-		rc: rc, buffers: buffersPool.Get().(*buffers), //nolint:forcetypeassert // Nothing else is put there.
-		array: m.ServerStreams && wantsArray(rc.x.Header().Values("accept")),
-	}
+func (c *compiled) begin(rc *restCall) {
+	c.rc = rc
+	c.buffers = buffersPool.Get().(*buffers) //nolint:forcetypeassert // Nothing else is put there.
+	c.array = rc.binding.Plan.Method.ServerStreams && wantsArray(rc.x.Header().Values("accept"))
 }
 
 func (c *compiled) end() {
@@ -45,8 +44,9 @@ func (c *compiled) last(err error) { c.rc.lastLine(err, c.array) }
 
 // buffers are what a call needs besides its messages.
 type buffers struct {
-	in  []byte // JSON of a request.
-	out []byte // JSON of an answer.
+	in   []byte // JSON of a request.
+	wire []byte // What that is as a message.
+	out  []byte // JSON of an answer.
 }
 
 // maxKept bounds what a pooled buffer keeps: a rare giant must not stay in memory for good.
@@ -55,11 +55,10 @@ const maxKept = 256 << 10
 var buffersPool = sync.Pool{New: func() any { return new(buffers) }}
 
 func (b *buffers) release() {
-	if cap(b.in) > maxKept {
-		b.in = nil
-	}
-	if cap(b.out) > maxKept {
-		b.out = nil
+	for _, buf := range []*[]byte{&b.in, &b.wire, &b.out} {
+		if cap(*buf) > maxKept {
+			*buf = nil
+		}
 	}
 	buffersPool.Put(b)
 }
@@ -110,16 +109,20 @@ func (c *compiled) nextRequest() (*call.Message, error) {
 
 // message makes a request message of a body and what the URL says.
 func (c *compiled) message(body []byte) (*call.Message, error) {
-	buf := wires.Get(len(body))
-	wire, err := c.rc.binding.Request.AppendWire(*buf, transcode.Input{
+	wire, err := c.rc.binding.Request.AppendWire(c.buffers.wire[:0], transcode.Input{
 		Body: body, Query: c.rc.x.Query(), Variables: &c.rc.captures,
 	})
 	if err != nil {
 		return nil, malformed(err)
 	}
-	*buf = wire
-	return call.NewMessage(mem.BufferSlice{mem.NewBuffer(buf, &wires)}), nil
+	if c.buffers.wire = nil; len(wire) <= maxCopied { // Others go with their buffer: grpc may keep it for long.
+		wire, c.buffers.wire = bytes.Clone(wire), wire
+	}
+	return call.NewMessage(mem.BufferSlice{mem.SliceBuffer(wire)}), nil
 }
+
+// maxCopied is the largest message that is copied to keep the buffer it was written into.
+const maxCopied = 4 << 10
 
 // rawChunk is how much of a raw body one message of a client stream carries.
 const rawChunk = 64 << 10

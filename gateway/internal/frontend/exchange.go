@@ -40,6 +40,8 @@ type Exchange interface { //nolint:interfacebloat // A request and its answer, e
 	Header() call.Header
 	// Body reads the request's body.
 	Body() io.ReadCloser
+	// BodyEnded tells whether there is no more of the body to read.
+	BodyEnded() bool
 	// LimitRead makes reads of the body fail, with an error that is a refusal, if it has not ended after d.
 	LimitRead(d time.Duration)
 	// InterruptRead makes a read of the body under way fail, and each that comes. It may be called from any goroutine.

@@ -201,7 +201,7 @@ func (s *grpcStream) finish(st *status.Status, origin Origin) {
 	if origin == OriginGateway {
 		add(originHeader, string(origin))
 	}
-	_, trailer := s.snapshot()
+	_, trailer := s.gathered()
 	eachOutgoing(trailer, add)
 	if alone {
 		s.x.Start(http.StatusOK)

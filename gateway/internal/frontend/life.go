@@ -59,8 +59,10 @@ func (t *Table) begin(x Exchange, p *Plan, whole, rest bool) (*life, error) {
 	if body := t.Timeouts.RequestBody; body > 0 && (timeout == 0 || timeout > body) && whole {
 		x.LimitRead(body)
 	}
-	l.waker.x = x
-	l.unwake = context.AfterFunc(l.ctx, l.waker.reads)
+	if streams || !x.BodyEnded() { // Else nothing waits for the client before the call has ended.
+		l.waker.x = x
+		l.unwake = context.AfterFunc(l.ctx, l.waker.reads)
+	}
 	return l, nil
 }
 
@@ -120,7 +122,9 @@ func (l *life) reason(err error) error {
 // conclude ends what still works for a call whose chain has returned.
 func (l *life) conclude(c *call.Call) {
 	if !c.Method().ClientStreams { // No pump waits for the client's next message.
-		l.unwake()
+		if l.unwake != nil {
+			l.unwake()
+		}
 		l.waker.stop()
 	}
 	l.cancel()

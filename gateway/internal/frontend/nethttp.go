@@ -150,9 +150,12 @@ func (x *netHTTP) leave() {
 func (x *netHTTP) Flush() error { return x.control.Flush() }
 func (x *netHTTP) Abort()       { x.aborted = true }
 
+// BodyEnded is true from the beginning for requests without a body.
+func (x *netHTTP) BodyEnded() bool { return x.body.ended.Load() }
+
 // LimitRead is lifted at the end of the body: over HTTP/1.1 the connection must go on.
 func (x *netHTTP) LimitRead(d time.Duration) {
-	if !x.body.ended.Load() {
+	if !x.BodyEnded() {
 		x.body.lift, x.body.until = x.lift, time.Now().Add(d)
 		_ = x.control.SetReadDeadline(x.body.until)
 	}
@@ -174,7 +177,7 @@ var past = time.Unix(1, 0)
 
 // InterruptRead leaves a body alone that was read to its end: over HTTP/1.1 it would cost the connection.
 func (x *netHTTP) InterruptRead() {
-	if !x.body.ended.Load() {
+	if !x.BodyEnded() {
 		_ = x.control.SetReadDeadline(past) // Every server of ours can.
 	}
 }
@@ -227,13 +230,46 @@ func (a remoteAddr) String() string { return string(a) }
 // requestHeader looks up http.Header by lower-case names.
 type requestHeader http.Header
 
-func (h requestHeader) Get(name string) string      { return http.Header(h).Get(name) }
-func (h requestHeader) Values(name string) []string { return http.Header(h).Values(name) }
+func (h requestHeader) Get(name string) string {
+	if values := h.Values(name); len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+func (h requestHeader) Values(name string) []string {
+	if canonical, ok := canonicalNames[name]; ok {
+		return h[canonical]
+	}
+	return h[http.CanonicalHeaderKey(name)]
+}
 
 func (h requestHeader) Range(f func(name string, values []string) bool) {
 	for name, values := range h {
-		if !f(strings.ToLower(name), values) {
+		lower, ok := lowerNames[name]
+		if !ok {
+			lower = strings.ToLower(name)
+		}
+		if !f(lower, values) {
 			return
 		}
 	}
+}
+
+// canonicalNames and lowerNames turn the names of headers that most requests have, or that the gateway looks for, without
+// allocating.
+var canonicalNames, lowerNames = headerNames(
+	"accept", "accept-encoding", "accept-language", "authorization", "cache-control", "connection", "content-encoding", "content-length",
+	"content-type", "cookie", "forwarded", "grpc-accept-encoding", "grpc-encoding", "grpc-timeout", "host", "if-match", "if-none-match",
+	"origin", "referer", "te", "traceparent", "tracestate", "user-agent", "x-api-key", "x-forwarded-for", "x-forwarded-host",
+	"x-forwarded-proto", "x-real-ip", "x-request-id", "x-server-timeout",
+)
+
+func headerNames(names ...string) (canonical, lower map[string]string) {
+	canonical, lower = map[string]string{}, map[string]string{}
+	for _, name := range names {
+		canonical[name] = http.CanonicalHeaderKey(name)
+		lower[canonical[name]] = name
+	}
+	return canonical, lower
 }

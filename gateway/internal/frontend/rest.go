@@ -1,7 +1,6 @@
 package frontend
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +9,6 @@ import (
 	"net/http"
 	"strings"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 
@@ -33,10 +31,11 @@ type restCall struct {
 	binding  *Binding
 	captures route.Captures
 	body     limitedBody
-	life     *life       // Nil before there is a call.
-	stream   *restStream // Nil before the chain runs.
-	failed   error       // Why the generated handler gave up.
-	over     bool        // And may write no more.
+	life     *life // Nil before there is a call.
+	stream   restStream
+	compiled compiled // The codec, unless a generated handler is.
+	failed   error    // Why the generated handler gave up.
+	over     bool     // And may write no more.
 }
 
 // serve finds the binding, checks what can be checked without the body, and runs the chain.
@@ -60,12 +59,9 @@ func (rc *restCall) serve() error {
 	c.SetReception(&rc.rec.Reception)
 	rc.rec.Call, rc.life = c, l
 	rc.body = limitedBody{ReadCloser: rc.x.Body(), left: rc.bodyLimit()}
-	rc.stream = &restStream{rc: rc}
+	rc.stream.rc = rc
 	defer rc.stream.free()
-	err = plan.run(l.ctx, rc.x, c, func(ctx context.Context) grpc.ServerStream {
-		rc.stream.ctx, rc.stream.codec = ctx, rc.newCodec()
-		return rc.stream
-	})
+	err = plan.run(l.ctx, rc.x, c, rc.stream.begin)
 	err = l.reason(err)
 	l.conclude(c)
 	if rc.stream.codec == nil { // The call was refused before there was a stream.
@@ -91,7 +87,8 @@ func (rc *restCall) newCodec() codec {
 	if rc.binding.Generated {
 		return newHandler(rc)
 	}
-	return newCompiled(rc)
+	rc.compiled.begin(rc)
+	return &rc.compiled
 }
 
 func (rc *restCall) stopCodec() {
@@ -224,10 +221,8 @@ func (rc *restCall) end(err error) {
 
 // refuse answers with an error.
 func (rc *restCall) refuse(err error) {
-	if rc.stream != nil {
-		header, _ := rc.stream.snapshot()
-		eachOutgoing(header, rc.x.AddHeader)
-	}
+	header, _ := rc.stream.gathered()
+	eachOutgoing(header, rc.x.AddHeader)
 	writeError(rc.x, err, rc.rec, rc.table.Types)
 }
 
@@ -236,7 +231,7 @@ func (rc *restCall) lastLine(err error, array bool) {
 	line := statusLine(statusOf(err).Proto(), rc.table.Types)
 	begun := rc.x.Status() != 0
 	if !begun {
-		header, _ := rc.stream.snapshot()
+		header, _ := rc.stream.gathered()
 		rc.addStreamHeaders(header, array)
 	}
 	if array {

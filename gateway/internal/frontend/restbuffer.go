@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"slices"
-	"sync"
 
 	"google.golang.org/grpc/mem"
 )
@@ -47,30 +46,4 @@ func readChunksUpTo(r io.Reader, limit int) (mem.BufferSlice, error) {
 		}
 	}
 	return data, nil
-}
-
-// wires are buffers that programs write messages into, and that are free again when grpc has sent them.
-var wires wirePool
-
-// wirePool is a pool of buffers of no particular size.
-type wirePool struct{ pool sync.Pool }
-
-var _ mem.BufferPool = (*wirePool)(nil)
-
-// Get returns an empty buffer, with room for a message of about that length if it is a large one.
-func (p *wirePool) Get(length int) *[]byte {
-	if length <= maxKept {
-		if buf, ok := p.pool.Get().(*[]byte); ok {
-			return buf
-		}
-	}
-	return new([]byte)
-}
-
-// Put takes a buffer back.
-func (p *wirePool) Put(buf *[]byte) {
-	if cap(*buf) <= maxKept {
-		*buf = (*buf)[:0]
-		p.pool.Put(buf)
-	}
 }

@@ -22,7 +22,7 @@ type codec interface {
 	answer(m *call.Message, header, trailer metadata.MD) error
 	// last ends a stream of messages with its status.
 	last(err error)
-	// end gives up what the codec holds. Nothing else is called after it.
+	// end gives up what the codec holds. Only last is called after it.
 	end()
 }
 
@@ -32,12 +32,18 @@ type restStream struct {
 
 	rc     *restCall
 	ctx    context.Context
-	codec  codec         // Nil before the chain runs.
+	codec  codec         // Nil until the chain has passed the call's context.
 	last   bool          // No more requests.
 	answer *call.Message // Of a method without server streaming; it is written when the chain has ended well.
 }
 
 var _ grpc.ServerStream = (*restStream)(nil)
+
+// begin takes the context that the chain runs in.
+func (s *restStream) begin(ctx context.Context) grpc.ServerStream {
+	s.ctx, s.codec = ctx, s.rc.newCodec()
+	return s
+}
 
 func (s *restStream) Context() context.Context { return s.ctx }
 
@@ -98,7 +104,7 @@ func (s *restStream) finish() error {
 	}
 	answer := s.answer
 	s.answer = nil
-	header, trailer := s.snapshot()
+	header, trailer := s.gathered()
 	return s.codec.answer(answer, header, trailer)
 }
 

@@ -96,11 +96,11 @@ func (a *answerMetadata) take() (header metadata.MD, ok bool) {
 	return a.header, true
 }
 
-// snapshot returns what was gathered. Later additions don't change it.
-func (a *answerMetadata) snapshot() (header, trailer metadata.MD) {
+// gathered returns all of it, once the chain has ended and nobody adds any more.
+func (a *answerMetadata) gathered() (header, trailer metadata.MD) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return maps.Clone(a.header), maps.Clone(a.trailer)
+	return a.header, a.trailer
 }
 
 func join(to, from metadata.MD) metadata.MD {

@@ -67,8 +67,11 @@ func (p *proxied) serve(desc *grpc.StreamDesc) error {
 		up.Err = p.said
 		p.call.SetUpstream(up)
 	}()
-	ctx, cancel := context.WithCancelCause(upstream.WithAttempt(metadata.NewOutgoingContext(p.ss.Context(), md), attempt))
-	defer cancel(nil)
+	ctx, cancel := upstream.WithAttempt(metadata.NewOutgoingContext(p.ss.Context(), md), attempt), context.CancelCauseFunc(nil)
+	if p.Method.ClientStreams || p.Method.ServerStreams { // The others end with the context of the call, at the latest.
+		ctx, cancel = context.WithCancelCause(ctx)
+		defer cancel(nil)
+	}
 	if p.cs, err = p.Backend.Stream(ctx, desc, p.call.Method().FullName); err == nil {
 		err = p.exchange(cancel)
 	}

@@ -18,13 +18,14 @@ func (e pathError) Error() string { return string(e) }
 
 // Captures holds what [Router.Match] learns about a path: which template it matched, and where the values of the
 // template's variables are. The zero value is ready for use. It is meant to be reused for one match after another, so
-// that matching does not allocate; it must not be used by two goroutines at a time.
+// that matching does not allocate; it must be neither copied after its first use nor used by two goroutines at a time.
 type Captures struct {
 	path     string
 	segments []span
 	text     []byte // the decoded form of the segments that hold an escape
 	template *Template
 	err      error
+	room     [8]span // For the segments of most paths.
 }
 
 // span is where one segment is in the path. If the segment holds an escape, text[from:to] is its decoded form.
@@ -91,6 +92,9 @@ func (c *Captures) AppendValue(dst []byte, i int) ([]byte, error) {
 
 // split takes a new path. It returns false for one that no template can match.
 func (c *Captures) split(path string) bool {
+	if c.segments == nil {
+		c.segments = c.room[:]
+	}
 	c.path, c.segments, c.text, c.template, c.err = path, c.segments[:0], c.text[:0], nil, nil
 	if path == "" || path[0] != '/' {
 		return false
