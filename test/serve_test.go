@@ -104,12 +104,12 @@ func TestRoutesPrintsATable(t *testing.T) {
 	const service = "food.order.v1.OrderService/"
 	want := [][]string{
 		{"HTTP", "PATH", "GRPC METHOD", "BACKEND", "ACCESS", "REST"},
-		{"POST", "/v1/orders", service + "CreateOrder", "order", "refused", "linked"},
-		{"GET", "/v1/{name=orders/*}", service + "GetOrder", "order", "public", "linked"},
-		{"GET", "/v1/orders", service + "ListOrders", "order", "refused", "linked"},
-		{"PATCH", "/v1/{order.name=orders/*}", service + "UpdateOrder", "order", "refused", "linked"},
-		{"POST", "/v1/{name=orders/*}:cancel", service + "CancelOrder", "order", "refused", "linked"},
-		{"GET", "/v1/{name=orders/*}:watch", service + "WatchOrder", "order", "refused", "linked"},
+		{"POST", "/v1/orders", service + "CreateOrder", "order", "refused", "compiled"},
+		{"GET", "/v1/{name=orders/*}", service + "GetOrder", "order", "public", "compiled"},
+		{"GET", "/v1/orders", service + "ListOrders", "order", "refused", "compiled"},
+		{"PATCH", "/v1/{order.name=orders/*}", service + "UpdateOrder", "order", "refused", "compiled"},
+		{"POST", "/v1/{name=orders/*}:cancel", service + "CancelOrder", "order", "refused", "compiled"},
+		{"GET", "/v1/{name=orders/*}:watch", service + "WatchOrder", "order", "refused", "compiled"},
 	}
 	if diff := cmp.Diff(want, table(stdout)); diff != "" {
 		t.Error(diff)
