@@ -118,16 +118,6 @@ func (a answer) failure() (restStatus, error) {
 	return s, err
 }
 
-// reason returns the reason of the first ErrorInfo.
-func (s restStatus) reason() string {
-	for _, detail := range s.Details {
-		if detail.Type == "type.googleapis.com/google.rpc.ErrorInfo" {
-			return detail.Reason
-		}
-	}
-	return ""
-}
-
 // dial connects a gRPC client, without TLS unless a configuration says otherwise.
 func dial(t *testing.T, address string, tlsConfig ...*tls.Config) *grpc.ClientConn {
 	t.Helper()

@@ -124,7 +124,7 @@ reflection: {enabled: true}
 	})
 	t.Run("REST", func(t *testing.T) {
 		a := restTo(t, gw.address).do(t, http.MethodGet, "/v1/echo/hinge", "")
-		if a.StatusCode != http.StatusOK || string(a.body) != `{"value":"hinge"}` {
+		if a.StatusCode != http.StatusOK || a.body != `{"value":"hinge"}` {
 			t.Errorf("%s %s", a.Status, a.body)
 		}
 	})

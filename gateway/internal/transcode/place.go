@@ -102,6 +102,13 @@ var (
 	errMessageVariable  = errors.New("a path variable must be a field with one value, not a message")
 )
 
+// oneofs returns the oneofs that whoever fills the place fills with it.
+func (p place) oneofs() []filling {
+	var q query
+	q.fillOneofs(p.path(), "")
+	return q.fillings
+}
+
 // variable makes sure that text in a path can be the value of the field.
 func (p place) variable() error {
 	switch {

@@ -18,6 +18,7 @@ type query struct {
 	fillings []filling
 	keys     []byte
 	path     []*field // Of the parameter at hand.
+	name     []byte   // One of its names.
 }
 
 // filling is a place that a parameter fills, or a oneof in which it fills a member.
@@ -78,8 +79,8 @@ func (d *decoder) queried(r *Request, text string, filled bool) error {
 		return nil
 	}
 	d.query.fillings = append(d.query.fillings, r.oneofs...)
-	if filled && r.body.field != nil {
-		d.query.fillOneofs(r.body.path(), "")
+	if filled {
+		d.query.fillings = append(d.query.fillings, r.bodyOneofs...)
 	}
 	return d.query.conflict()
 }
@@ -174,7 +175,8 @@ func (q *query) find(m *message, path string) bool {
 	q.path = q.path[:0]
 	for len(q.path) < maxPath {
 		name, rest, more := strings.Cut(path, ".")
-		i, ok := m.names.find([]byte(name))
+		q.name = append(q.name[:0], name...)
+		i, ok := m.names.find(q.name)
 		if !ok {
 			return false
 		}
@@ -257,7 +259,8 @@ func (d *decoder) entryOf(f *field, key string) error {
 	if !utf8.ValidString(key) {
 		return errNotUTF8
 	}
-	if _, _, err := d.key(f.mapKey, []byte(key), -1); err != nil {
+	d.query.name = append(d.query.name[:0], key...)
+	if _, _, err := d.key(f.mapKey, d.query.name, -1); err != nil {
 		return err
 	}
 	err := d.parameter(f.mapValue, d.given)

@@ -31,14 +31,15 @@ type Request struct {
 	p    *Program
 	rule RequestRule
 
-	variables []place
-	taken     [][]byte  // Their keys.
-	oneofs    []filling // The oneofs that they fill.
-	wanted    []wanted  // What of the body does not count.
-	body      place     // If the body fills a field.
-	bodyKey   []byte
-	mask      *field // To be filled from the body; nil if there is none.
-	raw       bool   // The body is bytes of any kind: a google.api.HttpBody.
+	variables  []place
+	taken      [][]byte  // Their keys.
+	oneofs     []filling // The oneofs that they fill.
+	wanted     []wanted  // What of the body does not count.
+	body       place     // If the body fills a field.
+	bodyKey    []byte
+	bodyOneofs []filling
+	mask       *field // To be filled from the body; nil if there is none.
+	raw        bool   // The body is bytes of any kind: a google.api.HttpBody.
 }
 
 // httpBody is the type of bodies that are no JSON.
@@ -72,9 +73,7 @@ func (r *Request) addVariable(path string) error {
 	r.variables = append(r.variables, v)
 	r.taken = append(r.taken, v.key())
 	r.wanted = addWanted(r.wanted, v)
-	var q query
-	q.fillOneofs(v.path(), "")
-	r.oneofs = append(r.oneofs, q.fillings...)
+	r.oneofs = append(r.oneofs, v.oneofs()...)
 	return nil
 }
 
@@ -92,7 +91,7 @@ func (r *Request) addBody() error {
 	if err != nil {
 		return err
 	}
-	r.body, r.bodyKey = body, body.key()
+	r.body, r.bodyKey, r.bodyOneofs = body, body.key(), body.oneofs()
 	r.raw = body.field.leadsOn() && body.field.message.desc.FullName() == httpBody
 	for _, key := range r.taken {
 		if bytes.HasPrefix(r.bodyKey, key) || r.raw && bytes.HasPrefix(key, r.bodyKey) {
