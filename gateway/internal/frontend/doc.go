@@ -9,7 +9,9 @@
 //   - table.go: what front ends look calls up in; front.go: which front end an exchange belongs to
 //   - reception.go, forwarded.go, path.go: who sends a request, as far as trusted proxies tell; what is refused for its form
 //   - grpc.go, frame.go: gRPC over HTTP/2; its 5-byte framing and compression
-//   - rest.go: REST with JSON; mount.go, handler.go, marshal.go: the generated handlers and their way into the chain
+//   - rest.go, reststream.go: REST with JSON, from a route to an answer; restbuffer.go: bodies into buffers
+//   - compiled.go: messages by compiled programs; jsonvalues.go: the values of a client stream
+//   - mount.go, generated.go, marshal.go: the generated handlers and their way into the chain
 //   - stream.go: what all streams share: context, response metadata
 //   - metadata.go: headers to metadata and back
 //   - life.go, timeout.go: how long a call may last; the headers by which clients say so

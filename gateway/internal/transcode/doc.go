@@ -28,6 +28,13 @@
 // of their declaration, and looked up in a table if the guess is wrong. Keys of maps are compared one by one or, if
 // there are many, hashed.
 //
+// # Requests and responses
+//
+// A Request makes a request message of what HTTP says, as a rule of google.api.http wants it: the body is JSON to wire,
+// with the fields that the path fills read and dropped; values in path and query are JSON once they have the quotes that
+// their type wants. Fields of the body come first, then the query's, then the path's. A Response is wire to JSON for a
+// message or for one of its fields.
+//
 // # Files
 //
 //	options.go       Options, Limits with their reasons, Resolver
@@ -35,6 +42,9 @@
 //	plan.go          the programs: message, field, enum, and their look-ups by number
 //	compile.go       cold: descriptor to program; Compiler, Program
 //	known.go         the well-known types and what the code expects of them
+//	place.go         cold: paths of fields, and what a rule may do with them
+//	request.go       body, query and path to wire; query.go, parameter.go, bodymask.go: parts of that
+//	response.go      wire to the body of an answer
 //	encode.go        hot: wire to JSON
 //	known_encode.go  hot: the same for well-known types
 //	general.go       cold: the general path; extensions and contents of Any by name
