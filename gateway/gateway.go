@@ -35,6 +35,9 @@ type Gateway struct {
 	ready   atomic.Bool
 	served  atomic.Bool
 	running atomic.Pointer[snapshot]
+	answers answers
+
+	enforced chan struct{} // Has an element after another configuration was put in force.
 
 	handedOver chan struct{} // Closed once another process serves the addresses.
 	handOver   sync.Once
@@ -76,8 +79,9 @@ func Open(path string, opts ...Option) (*Gateway, error) {
 	return g, nil
 }
 
-// New compiles a configuration. It opens no connection and no port. The error joins every mistake it found, a
-// [config.FieldError] where one field is to blame.
+// New compiles a configuration. It opens no port, and no connection but to backends that tell their contracts by server
+// reflection, for whom it waits as long as their timeout says if nothing is known of them. The error joins every mistake it
+// found, a [config.FieldError] where one field is to blame.
 func New(cfg *configv1.Config, opts ...Option) (*Gateway, error) {
 	cfg = proto.CloneOf(cfg)
 	if err := config.Complete(cfg); err != nil {
@@ -92,14 +96,17 @@ func New(cfg *configv1.Config, opts ...Option) (*Gateway, error) {
 
 func newGateway(opts []Option) *Gateway {
 	o := newOptions(opts)
-	g := &Gateway{options: o, metrics: telemetry.NewMetrics(o.version), health: health.NewServer(), handedOver: make(chan struct{})}
+	g := &Gateway{
+		options: o, metrics: telemetry.NewMetrics(o.version), health: health.NewServer(),
+		handedOver: make(chan struct{}), enforced: make(chan struct{}, 1),
+	}
 	g.stopping, g.stop = context.WithCancelCause(context.Background()) //nolint:forbidigo // A gateway outlives whoever makes it.
 	return g
 }
 
 // begin puts the first configuration in force.
 func (g *Gateway) begin(cfg *configv1.Config, file *config.File) error {
-	s, err := g.compile(cfg)
+	s, err := g.compile(cfg, true)
 	_, certificates := g.wants(cfg)
 	if err := errors.Join(err, certificates); err != nil {
 		if s != nil {
@@ -142,6 +149,7 @@ func (g *Gateway) wait(ctx context.Context, watcher *fsnotify.Watcher, failed <-
 	if watcher != nil {
 		watching.Go(func() { g.watch(ctx, watcher) })
 	}
+	watching.Go(func() { g.refresh(ctx) })
 	select {
 	case <-ctx.Done():
 		return nil

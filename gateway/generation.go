@@ -16,13 +16,15 @@ import (
 
 // snapshot is one configuration, compiled: immutable, and replaced whole. Calls in flight hold the one they began with.
 type snapshot struct {
-	cfg      *configv1.Config
-	file     *config.File // Nil where the configuration was built in code.
-	digest   string
-	faces    map[string]*sites // By the listener's key.
-	admin    *frontend.Table
-	backends []*upstream.Backend
-	routes   []Route
+	source    *configv1.Config // As it was given.
+	cfg       *configv1.Config // With the services that backends have told.
+	contracts []Contract
+	file      *config.File // Nil where the configuration was built in code.
+	digest    string
+	faces     map[string]*sites // By the listener's key.
+	admin     *frontend.Table
+	backends  []*upstream.Backend
+	routes    []Route
 
 	generation int64
 	loaded     time.Time
@@ -39,8 +41,8 @@ type snapshot struct {
 var errRetired = call.Refuse(codes.Unavailable, "CONFIGURATION_RETIRED",
 	"the configuration that this stream began under is out of force: begin it again")
 
-func newSnapshot(cfg *configv1.Config, stopping context.Context) *snapshot { //nolint:revive // It is not the snapshot's context.
-	s := &snapshot{cfg: cfg, faces: map[string]*sites{}, unused: make(chan struct{})}
+func newSnapshot(source, cfg *configv1.Config, stopping context.Context) *snapshot { //nolint:revive // It is not the snapshot's context.
+	s := &snapshot{source: source, cfg: cfg, faces: map[string]*sites{}, unused: make(chan struct{})}
 	s.over, s.end = context.WithCancelCause(context.Background()) //nolint:forbidigo // It belongs to no call.
 	own, endOwn := context.WithCancelCause(s.over)
 	unlink := context.AfterFunc(stopping, func() { endOwn(context.Cause(stopping)) })

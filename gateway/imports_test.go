@@ -18,7 +18,8 @@ policies/call/calltest        policies/call
 policies/auth                 policies/call gen/...
 discovery/static              -
 gateway/internal/route        -
-gateway/internal/schema       gateway/internal/route gen/...
+gateway/internal/schema       gateway/internal/route gateway/internal/nearest gen/...
+gateway/internal/reflection   policies/call
 gateway/internal/pemfile      -
 gateway/internal/pemfile/pemtest -
 gateway/internal/guard        -

@@ -82,6 +82,11 @@ func (o operator) ListRoutes(context.Context, *adminv1.ListRoutesRequest) (*admi
 			Method: r.Method, Backend: r.Backend, Policy: r.Policy,
 		})
 	}
+	for _, c := range o.running.Load().contracts {
+		response.Contracts = append(response.Contracts, &adminv1.Contract{
+			Service: c.Service, Backend: c.Backend, Source: c.Source, Digest: c.Digest,
+		})
+	}
 	return response, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 
 	"github.com/cardea-gateway/cardea/gateway/config"
 	"github.com/cardea-gateway/cardea/gateway/internal/pemfile"
+	"github.com/cardea-gateway/cardea/gateway/internal/schema"
 	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
 )
 
@@ -28,6 +30,8 @@ const (
 	TriggerFile Trigger = "file"
 	// TriggerAPI is a call of the admin API, or of the embedder.
 	TriggerAPI Trigger = "api"
+	// TriggerDescriptors is another contract that a backend has told by server reflection.
+	TriggerDescriptors Trigger = "descriptors"
 )
 
 // reloadAttempt is what became of an attempt to reload.
@@ -48,13 +52,18 @@ func (g *Gateway) Reload(_ context.Context, trigger Trigger) error {
 	if g.path == "" {
 		return ErrNoFile
 	}
+	return g.attempt(trigger, g.reload)
+}
+
+// attempt puts a configuration in force, and notes what becomes of that.
+func (g *Gateway) attempt(trigger Trigger, change func() error) error {
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
 	if g.draining {
 		return errStopping
 	}
 	before := g.running.Load()
-	err := g.reload()
+	err := change()
 	after := g.running.Load()
 	g.lastReload = &reloadAttempt{at: time.Now(), trigger: trigger, err: err}
 	g.metrics.Reloaded(string(trigger), err == nil, after != before, after.generation)
@@ -74,19 +83,23 @@ func (g *Gateway) reload() error {
 	if err != nil {
 		return err
 	}
-	cfg := file.Config()
+	return g.put(file.Config(), file, true)
+}
+
+// put puts a configuration in force. The file, from which it was read, is nil where it was built in code.
+func (g *Gateway) put(cfg *configv1.Config, file *config.File, asks bool) error {
 	all, certificates := g.wants(cfg)
-	next, err := g.compile(cfg)
+	next, err := g.compile(cfg, asks)
 	if err := errors.Join(err, certificates); err != nil {
 		if next != nil {
 			next.release()
 		}
-		return file.Explain(err)
+		return explain(file, err)
 	}
 	next.file = file
 	if next.digest == g.running.Load().digest {
 		next.release()
-		return file.Explain(g.rereadCertificates())
+		return explain(file, g.rereadCertificates())
 	}
 	if g.listeners == nil {
 		g.enforce(next)
@@ -94,7 +107,7 @@ func (g *Gateway) reload() error {
 	}
 	if err := g.listeners.prepare(all); err != nil {
 		next.release()
-		return file.Explain(err)
+		return explain(file, err)
 	}
 	next.connect()
 	g.listeners.pin(g.running.Load(), all)
@@ -125,6 +138,10 @@ func (g *Gateway) enforce(next *snapshot) {
 		next.generation = before.generation + 1
 	}
 	g.running.Store(next)
+	select {
+	case g.enforced <- struct{}{}:
+	default: // Nobody has looked since the last time.
+	}
 	if before == nil {
 		return
 	}
@@ -241,7 +258,11 @@ func (g *Gateway) files() []string {
 
 // filesOf returns the files that a configuration names.
 func filesOf(cfg *configv1.Config) []string {
-	files := slices.Clone(cfg.GetDescriptors().GetImages())
+	files := append(slices.Clone(cfg.GetDescriptors().GetImages()), cfg.GetDescriptors().GetServiceConfigs()...)
+	for _, folder := range cfg.GetDescriptors().GetDirectories() {
+		images, _ := schema.Images(folder) // A folder that is not there makes a reload fail.
+		files = append(append(files, images...), filepath.Join(folder, "*"))
+	}
 	add := func(c *configv1.Certificate, ca string) {
 		for _, file := range []string{c.GetCertificateFile(), c.GetPrivateKeyFile(), ca} {
 			if file != "" {
@@ -283,11 +304,16 @@ func (g *Gateway) watchFolders(watcher *fsnotify.Watcher) (all bool) {
 }
 
 // explain shows the place of an error in the file that the snapshot was made from.
-func (s *snapshot) explain(err error) error {
-	if s.file == nil {
+func (s *snapshot) explain(err error) error { return explain(s.file, err) }
+
+func explain(file *config.File, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case file == nil:
 		return fmt.Errorf("gateway: %w", err)
 	}
-	return s.file.Explain(err)
+	return file.Explain(err)
 }
 
 // connect makes the backends connect, so that the first calls find connections.

@@ -1,12 +1,8 @@
 package gateway
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
-	"os"
 	"slices"
 	"strings"
 
@@ -24,45 +20,47 @@ import (
 type compiler struct {
 	*Gateway
 
-	cfg      *configv1.Config
+	source   *configv1.Config // As it was given.
+	cfg      *configv1.Config // With what backends tell.
 	set      *schema.Set
 	programs *transcode.Compiler
 	policies *schema.Policies
 	backends []*upstream.Backend // As in the configuration; nil where one could not be opened.
 	out      *snapshot
+	asks     bool // Backends that tell their contracts are asked.
+	told     []inForce
 	failures []error
 }
 
 // compile builds the snapshot of a configuration. All mistakes are found before it gives up; on failure nothing is left
-// open.
-func (g *Gateway) compile(cfg *configv1.Config) (*snapshot, error) {
+// open. Unless it asks, backends have the contracts that they have told before.
+func (g *Gateway) compile(source *configv1.Config, asks bool) (*snapshot, error) {
+	cfg := proto.CloneOf(source)
 	c := &compiler{
-		Gateway: g, cfg: cfg, set: schema.NewSet(), policies: schema.NewPolicies(cfg.GetPolicies()), out: newSnapshot(cfg, g.stopping),
+		Gateway: g, source: source, cfg: cfg, asks: asks,
+		policies: schema.NewPolicies(cfg.GetPolicies()), out: newSnapshot(source, cfg, g.stopping),
 	}
-	digest := sha256.New()
-	c.digest(digest)
-	for i, image := range cfg.GetDescriptors().GetImages() {
-		c.fail(config.At(fmt.Sprintf("descriptors.images[%d]", i), c.set.Add(image)))
-	}
-	c.programs = programs(cfg, c.set)
 	for i, backend := range cfg.GetBackends() {
 		c.open(fmt.Sprintf("backends[%d]", i), backend)
 	}
+	c.gather()
 	for i, key := range listenerKeys(cfg) {
 		c.listener(fmt.Sprintf("listeners[%d]", i), key, cfg.GetListeners()[i])
 	}
 	c.out.admin = c.adminTable()
 	c.unused("", c.policies)
+	c.origins()
 	for service := range c.options.rest {
 		if c.set.Service(service) == nil {
 			c.fail(fmt.Errorf("handlers are linked for the service %s, whose contract is not known", service))
 		}
 	}
+	c.out.digest = c.fingerprintOf()
 	if err := errors.Join(c.failures...); err != nil {
 		c.out.close()
 		return nil, err
 	}
-	c.out.digest = hex.EncodeToString(digest.Sum(nil))
+	g.answers.commit(c.told)
 	return c.out, nil
 }
 
@@ -81,18 +79,6 @@ func programs(cfg *configv1.Config, set *schema.Set) *transcode.Compiler {
 		Resolver: set, EmitDefaults: json.GetEmitDefaults(), UseProtoNames: json.GetUseProtoNames(),
 		UseEnumNumbers: json.GetUseEnumNumbers(), Int64AsNumbers: json.GetInt64AsNumbers(),
 	})
-}
-
-// digest hashes what makes the configuration: the message, and the images that it names.
-func (c *compiler) digest(h hash.Hash) {
-	wire, err := proto.MarshalOptions{Deterministic: true}.Marshal(c.cfg)
-	c.fail(err)
-	h.Write(wire)
-	for _, image := range c.cfg.GetDescriptors().GetImages() {
-		if data, err := os.ReadFile(image); err == nil { // Whoever loads it explains the error.
-			h.Write(data)
-		}
-	}
 }
 
 // open opens a backend. The field is where the configuration has it.

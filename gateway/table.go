@@ -127,7 +127,7 @@ func (c *tableCompiler) known(field string, b *upstream.Backend, service protore
 func (c *tableCompiler) bind(
 	plan *frontend.Plan, md protoreflect.MethodDescriptor, generated bool, list func(*frontend.Binding),
 ) error {
-	rules, err := schema.Rules(md)
+	rules, err := c.set.Rules(md)
 	failures := []error{err}
 	for _, rule := range rules {
 		b, err := c.binding(plan, rule)

@@ -175,7 +175,11 @@ type example struct{ name, method, path, body string }
 // examplesOf returns requests for each way to call a method: one with every field set, and one with none but the path.
 func examplesOf(t *testing.T, md protoreflect.MethodDescriptor) (all []example) {
 	t.Helper()
-	rules, err := schema.Rules(md)
+	set, err := schema.NewSet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, err := set.Rules(md)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -111,8 +111,12 @@ func TestRoutesPrintsATable(t *testing.T) {
 		{"POST", "/v1/{name=orders/*}:cancel", service + "CancelOrder", "order", "refused", "compiled"},
 		{"GET", "/v1/{name=orders/*}:watch", service + "WatchOrder", "order", "refused", "compiled"},
 	}
-	if diff := cmp.Diff(want, table(stdout)); diff != "" {
+	routes, contracts, _ := strings.Cut(stdout, "\n\n")
+	if diff := cmp.Diff(want, table(routes)); diff != "" {
 		t.Error(diff)
+	}
+	if got := table(contracts); len(got) != 2 || got[1][0] != "food.order.v1.OrderService" || got[1][1] != "linked" || len(got[1][2]) != 12 {
+		t.Errorf("contracts: %v", got)
 	}
 }
 

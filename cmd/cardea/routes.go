@@ -14,14 +14,34 @@ type routesCommand struct {
 	Config string `required:"" placeholder:"FILE" help:"Configuration file (YAML)."`
 }
 
-// Run prints a line for each route. It connects to nothing.
+// Run prints a line for each route, and for each contract where it comes from. It connects to nothing but backends that tell
+// their contracts by server reflection.
 func (r *routesCommand) Run(c *console) error {
 	gw, err := gateway.Open(r.Config)
 	if err != nil {
 		return err
 	}
 	defer gw.Close()
-	return printRoutes(c.out, gw.Routes())
+	if err := printRoutes(c.out, gw.Routes()); err != nil {
+		return err
+	}
+	return printContracts(c.out, gw.Contracts())
+}
+
+// shownDigest is how much of a digest people need to see.
+const shownDigest = 12
+
+func printContracts(out io.Writer, contracts []gateway.Contract) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "\nSERVICE\tCONTRACT FROM\tDIGEST")
+	for _, c := range contracts {
+		source := c.Source
+		if source == "" {
+			source = "nowhere: proxied by name, gRPC only"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", c.Service, source, orDash(c.Digest[:min(shownDigest, len(c.Digest))]))
+	}
+	return w.Flush()
 }
 
 func printRoutes(out io.Writer, routes []gateway.Route) error {

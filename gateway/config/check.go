@@ -144,6 +144,9 @@ func checkServices(cfg *configv1.Config, doc *document) {
 	}
 	homes := map[string][]home{}
 	for i, b := range cfg.GetBackends() {
+		if len(b.GetServices()) == 0 && b.GetReflection() == nil {
+			doc.refuse(fmt.Sprintf("backends[%d].services", i), "needs at least one entry, or the backend reflection, which tells them")
+		}
 		for j, service := range b.GetServices() {
 			path := fmt.Sprintf("backends[%d].services[%d]", i, j)
 			for _, before := range homes[service] {

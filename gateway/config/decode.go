@@ -33,6 +33,10 @@ func (d *document) message(n *yaml.Node, m protoreflect.Message, path string) {
 			continue
 		}
 		seen[name] = key
+		if oneof := field.ContainingOneof(); oneof != nil && m.WhichOneof(oneof) != nil {
+			d.problems.add(key, "%s and %s exclude each other; remove one", m.WhichOneof(oneof).Name(), name)
+			continue
+		}
 		d.field(value, m, field, join(path, name))
 	}
 	for _, name := range misspelled {

@@ -27,6 +27,9 @@ const (
 	defaultConnectionIdle = time.Hour
 	defaultConnectionAge  = time.Hour
 	defaultMaxStreamAge   = time.Hour
+
+	defaultReflectionInterval = 30 * time.Second
+	defaultReflectionTimeout  = 5 * time.Second
 )
 
 // Default fills in, in place, what a configuration leaves out, with the values that the comments of the schema state.
@@ -44,6 +47,10 @@ func Default(cfg *configv1.Config) {
 	defaultTimeouts(cfg)
 	for _, b := range cfg.GetBackends() {
 		fill(&b.LoadBalancing, configv1.LoadBalancing_LOAD_BALANCING_ROUND_ROBIN)
+		if r := b.GetReflection(); r != nil {
+			fillDuration(&r.Interval, defaultReflectionInterval)
+			fillDuration(&r.Timeout, defaultReflectionTimeout)
+		}
 	}
 	for _, l := range cfg.GetListeners() {
 		if certificates := l.GetTls().GetClientCertificates(); certificates != nil {
@@ -114,9 +121,14 @@ func resolveFiles(cfg *configv1.Config, dir string) {
 			resolveCertificate(dir, tls.GetCertificate())
 		}
 	}
-	images := cfg.GetDescriptors().GetImages()
-	for i, image := range images {
-		images[i] = resolve(dir, image)
+	d := cfg.GetDescriptors()
+	for _, files := range [][]string{d.GetImages(), d.GetDirectories(), d.GetServiceConfigs()} {
+		for i, file := range files {
+			files[i] = resolve(dir, file)
+		}
+	}
+	if d != nil {
+		d.CacheDirectory = resolve(dir, d.GetCacheDirectory())
 	}
 }
 

@@ -21,11 +21,14 @@ func (f *File) Config() *configv1.Config { return f.cfg }
 
 // Explain gives each [FieldError] in err, which may be joined or wrapped, the form that [Load] gives its own: file, line,
 // column, and the line itself. Other errors keep their text, behind the name of the file. It returns nil for nil.
-func (f *File) Explain(err error) error {
+func (f *File) Explain(err error) error { return f.doc.explain(err) }
+
+func (d *document) explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	d := *f.doc
+	c := *d
+	d = &c
 	d.problems.found = nil
 	for _, each := range flatten(err) {
 		if field, ok := errors.AsType[*FieldError](each); ok {

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/cardea-gateway/cardea/gateway/internal/nearest"
 	"github.com/cardea-gateway/cardea/gateway/internal/route"
 )
 
@@ -24,17 +26,57 @@ type Rule struct {
 	ResponseBody string
 }
 
+// SetRule gives a method a rule from a service configuration, in place of its own and of any that was set before: the last
+// one wins (google/api/http.proto, message Http). It belongs to the making of a set.
+func (s *Set) SetRule(rule *annotations.HttpRule) error {
+	selector := rule.GetSelector()
+	switch {
+	case selector == "":
+		return errors.New("a rule needs a selector, the full name of a method")
+	case strings.Contains(selector, "*"):
+		return fmt.Errorf("the selector %s: a rule is for one method, so it can't be a wildcard", selector)
+	}
+	found, err := s.FindDescriptorByName(protoreflect.FullName(selector))
+	if _, ok := found.(protoreflect.MethodDescriptor); err != nil || !ok {
+		return fmt.Errorf("the selector %s names no method of a known contract%s", selector, nearest.Hint(selector, s.methods()))
+	}
+	if s.rules == nil {
+		s.rules = map[protoreflect.FullName]*annotations.HttpRule{}
+	}
+	s.rules[found.FullName()] = rule
+	return nil
+}
+
+// methods returns the full names of all methods whose contract is known.
+func (s *Set) methods() []string {
+	var names []string
+	for _, service := range s.Services() {
+		methods := s.Service(service).Methods()
+		for i := range methods.Len() {
+			names = append(names, string(methods.Get(i).FullName()))
+		}
+	}
+	return names
+}
+
 // Rules returns the HTTP rules of a method, additional bindings included; none where it has no annotation.
-func Rules(method protoreflect.MethodDescriptor) ([]Rule, error) {
-	main, ok := proto.GetExtension(method.Options(), annotations.E_Http).(*annotations.HttpRule)
-	if !ok || main == nil {
+func (s *Set) Rules(method protoreflect.MethodDescriptor) ([]Rule, error) {
+	main, where := s.rules[method.FullName()], "service configuration"
+	if main == nil {
+		main, _ = proto.GetExtension(method.Options(), annotations.E_Http).(*annotations.HttpRule)
+		where = "google.api.http"
+	}
+	if main == nil {
 		return nil, nil
 	}
 	var rules []Rule
-	for _, each := range append([]*annotations.HttpRule{main}, main.GetAdditionalBindings()...) {
+	for i, each := range append([]*annotations.HttpRule{main}, main.GetAdditionalBindings()...) {
 		rule, err := readRule(each)
+		if i > 0 && len(each.GetAdditionalBindings()) > 0 {
+			err = errors.New("an additional binding can't have additional bindings of its own")
+		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: google.api.http: %w", method.FullName(), err)
+			return nil, fmt.Errorf("%s: %s: %w", method.FullName(), where, err)
 		}
 		rules = append(rules, rule)
 	}

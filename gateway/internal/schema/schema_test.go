@@ -21,7 +21,7 @@ func TestRulesOfAnAnnotatedMethod(t *testing.T) {
 	methods := orderv1.File_food_order_v1_order_proto.Services().ByName("OrderService").Methods()
 	var got []string
 	for i := range methods.Len() {
-		rules, err := Rules(methods.Get(i))
+		rules, err := newSet(t).Rules(methods.Get(i))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,6 +85,24 @@ func image(t *testing.T, files ...*descriptorpb.FileDescriptorProto) string {
 	return name
 }
 
+// newSet returns the contracts of images.
+func newSet(t *testing.T, images ...string) *Set {
+	t.Helper()
+	var sources []*Source
+	for _, image := range images {
+		source, err := ReadImage(image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sources = append(sources, source)
+	}
+	set, err := NewSet(sources...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
 func TestLoadedImageComesBeforeWhatIsLinked(t *testing.T) {
 	name := image(t, &descriptorpb.FileDescriptorProto{
 		Name: new("food/geo/v1/geo.proto"), Package: new("food.geo.v1"), Syntax: new("proto3"),
@@ -93,10 +111,7 @@ func TestLoadedImageComesBeforeWhatIsLinked(t *testing.T) {
 			Name: new("New"), InputType: new(".food.geo.v1.Only"), OutputType: new(".food.geo.v1.Only"),
 		}}}},
 	})
-	set := NewSet()
-	if err := set.Add(name); err != nil {
-		t.Fatal(err)
-	}
+	set := newSet(t, name)
 	if set.Service("food.geo.v1.GeoService").Methods().ByName("New") == nil {
 		t.Error("the linked contract won")
 	}
@@ -121,9 +136,9 @@ func TestEachBadImageIsExplained(t *testing.T) {
 		filepath.Join(t.TempDir(), "missing"): "no such file",
 		text:                                  "not a FileDescriptorSet",
 		image(t):                              "holds no files",
-		image(t, orderOnly):                   "are the imports part of it",
+		image(t, orderOnly):                   "the imports buf/validate/validate.proto, google/api/annotations.proto",
 	} {
-		err := NewSet().Add(name)
+		_, err := ReadImage(name)
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), name) {
 			t.Errorf("got %v, want %q with the file's name", err, want)
 		}

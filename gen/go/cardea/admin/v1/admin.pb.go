@@ -242,7 +242,7 @@ type ReloadAttempt struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// When.
 	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
-	// What caused it: signal, file or api.
+	// What caused it: signal, file, api, or descriptors where a backend has told another contract.
 	Trigger string `protobuf:"bytes,2,opt,name=trigger,proto3" json:"trigger,omitempty"`
 	// True if the configuration is in force, or was so already.
 	Succeeded bool `protobuf:"varint,3,opt,name=succeeded,proto3" json:"succeeded,omitempty"`
@@ -498,7 +498,9 @@ func (*ListRoutesRequest) Descriptor() ([]byte, []int) {
 type ListRoutesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The routes, in the order of the configuration and of the contracts.
-	Routes        []*Route `protobuf:"bytes,1,rep,name=routes,proto3" json:"routes,omitempty"`
+	Routes []*Route `protobuf:"bytes,1,rep,name=routes,proto3" json:"routes,omitempty"`
+	// Where the contracts of the services come from.
+	Contracts     []*Contract `protobuf:"bytes,2,rep,name=contracts,proto3" json:"contracts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -540,6 +542,87 @@ func (x *ListRoutesResponse) GetRoutes() []*Route {
 	return nil
 }
 
+func (x *ListRoutesResponse) GetContracts() []*Contract {
+	if x != nil {
+		return x.Contracts
+	}
+	return nil
+}
+
+// Contract is where the contract of a service comes from.
+type Contract struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The full name of the service.
+	Service string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	// The name of the backend that serves it.
+	Backend string `protobuf:"bytes,2,opt,name=backend,proto3" json:"backend,omitempty"`
+	// The source, such as "image food.binpb", "reflection of backend order (v1)" or "linked". Empty where no contract is known
+	// and calls are proxied by name.
+	Source string `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
+	// The SHA-256 of the service with all messages and enums that it needs, in hexadecimal.
+	Digest        string `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Contract) Reset() {
+	*x = Contract{}
+	mi := &file_cardea_admin_v1_admin_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Contract) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Contract) ProtoMessage() {}
+
+func (x *Contract) ProtoReflect() protoreflect.Message {
+	mi := &file_cardea_admin_v1_admin_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Contract.ProtoReflect.Descriptor instead.
+func (*Contract) Descriptor() ([]byte, []int) {
+	return file_cardea_admin_v1_admin_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Contract) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *Contract) GetBackend() string {
+	if x != nil {
+		return x.Backend
+	}
+	return ""
+}
+
+func (x *Contract) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *Contract) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
 // Route is one way to call a method.
 type Route struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -563,7 +646,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_cardea_admin_v1_admin_proto_msgTypes[9]
+	mi := &file_cardea_admin_v1_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -575,7 +658,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_admin_v1_admin_proto_msgTypes[9]
+	mi := &file_cardea_admin_v1_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -588,7 +671,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_cardea_admin_v1_admin_proto_rawDescGZIP(), []int{9}
+	return file_cardea_admin_v1_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Route) GetListener() string {
@@ -649,7 +732,7 @@ type ReloadRequest struct {
 
 func (x *ReloadRequest) Reset() {
 	*x = ReloadRequest{}
-	mi := &file_cardea_admin_v1_admin_proto_msgTypes[10]
+	mi := &file_cardea_admin_v1_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -661,7 +744,7 @@ func (x *ReloadRequest) String() string {
 func (*ReloadRequest) ProtoMessage() {}
 
 func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_admin_v1_admin_proto_msgTypes[10]
+	mi := &file_cardea_admin_v1_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -674,7 +757,7 @@ func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadRequest.ProtoReflect.Descriptor instead.
 func (*ReloadRequest) Descriptor() ([]byte, []int) {
-	return file_cardea_admin_v1_admin_proto_rawDescGZIP(), []int{10}
+	return file_cardea_admin_v1_admin_proto_rawDescGZIP(), []int{11}
 }
 
 var File_cardea_admin_v1_admin_proto protoreflect.FileDescriptor
@@ -713,9 +796,15 @@ const file_cardea_admin_v1_admin_proto_rawDesc = "" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\x12\x16\n" +
 	"\x06origin\x18\x03 \x01(\tR\x06origin\"\x13\n" +
-	"\x11ListRoutesRequest\"D\n" +
+	"\x11ListRoutesRequest\"}\n" +
 	"\x12ListRoutesResponse\x12.\n" +
-	"\x06routes\x18\x01 \x03(\v2\x16.cardea.admin.v1.RouteR\x06routes\"\xd8\x01\n" +
+	"\x06routes\x18\x01 \x03(\v2\x16.cardea.admin.v1.RouteR\x06routes\x127\n" +
+	"\tcontracts\x18\x02 \x03(\v2\x19.cardea.admin.v1.ContractR\tcontracts\"n\n" +
+	"\bContract\x12\x18\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice\x12\x18\n" +
+	"\abackend\x18\x02 \x01(\tR\abackend\x12\x16\n" +
+	"\x06source\x18\x03 \x01(\tR\x06source\x12\x16\n" +
+	"\x06digest\x18\x04 \x01(\tR\x06digest\"\xd8\x01\n" +
 	"\x05Route\x12\x1a\n" +
 	"\blistener\x18\x01 \x01(\tR\blistener\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\x12\x1f\n" +
@@ -752,7 +841,7 @@ func file_cardea_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_cardea_admin_v1_admin_proto_rawDescData
 }
 
-var file_cardea_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_cardea_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_cardea_admin_v1_admin_proto_goTypes = []any{
 	(*GetStatusRequest)(nil),      // 0: cardea.admin.v1.GetStatusRequest
 	(*Status)(nil),                // 1: cardea.admin.v1.Status
@@ -763,36 +852,38 @@ var file_cardea_admin_v1_admin_proto_goTypes = []any{
 	(*Setting)(nil),               // 6: cardea.admin.v1.Setting
 	(*ListRoutesRequest)(nil),     // 7: cardea.admin.v1.ListRoutesRequest
 	(*ListRoutesResponse)(nil),    // 8: cardea.admin.v1.ListRoutesResponse
-	(*Route)(nil),                 // 9: cardea.admin.v1.Route
-	(*ReloadRequest)(nil),         // 10: cardea.admin.v1.ReloadRequest
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 12: google.protobuf.Duration
-	(*v1.Policy)(nil),             // 13: cardea.policy.v1.Policy
+	(*Contract)(nil),              // 9: cardea.admin.v1.Contract
+	(*Route)(nil),                 // 10: cardea.admin.v1.Route
+	(*ReloadRequest)(nil),         // 11: cardea.admin.v1.ReloadRequest
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 13: google.protobuf.Duration
+	(*v1.Policy)(nil),             // 14: cardea.policy.v1.Policy
 }
 var file_cardea_admin_v1_admin_proto_depIdxs = []int32{
-	11, // 0: cardea.admin.v1.Status.start_time:type_name -> google.protobuf.Timestamp
+	12, // 0: cardea.admin.v1.Status.start_time:type_name -> google.protobuf.Timestamp
 	2,  // 1: cardea.admin.v1.Status.configuration:type_name -> cardea.admin.v1.Configuration
 	3,  // 2: cardea.admin.v1.Status.last_reload:type_name -> cardea.admin.v1.ReloadAttempt
 	2,  // 3: cardea.admin.v1.Status.retired:type_name -> cardea.admin.v1.Configuration
-	11, // 4: cardea.admin.v1.Configuration.load_time:type_name -> google.protobuf.Timestamp
-	12, // 5: cardea.admin.v1.Configuration.retired_for:type_name -> google.protobuf.Duration
-	11, // 6: cardea.admin.v1.ReloadAttempt.time:type_name -> google.protobuf.Timestamp
+	12, // 4: cardea.admin.v1.Configuration.load_time:type_name -> google.protobuf.Timestamp
+	13, // 5: cardea.admin.v1.Configuration.retired_for:type_name -> google.protobuf.Duration
+	12, // 6: cardea.admin.v1.ReloadAttempt.time:type_name -> google.protobuf.Timestamp
 	6,  // 7: cardea.admin.v1.GetConfigResponse.settings:type_name -> cardea.admin.v1.Setting
-	9,  // 8: cardea.admin.v1.ListRoutesResponse.routes:type_name -> cardea.admin.v1.Route
-	13, // 9: cardea.admin.v1.Route.policy:type_name -> cardea.policy.v1.Policy
-	0,  // 10: cardea.admin.v1.AdminService.GetStatus:input_type -> cardea.admin.v1.GetStatusRequest
-	4,  // 11: cardea.admin.v1.AdminService.GetConfig:input_type -> cardea.admin.v1.GetConfigRequest
-	7,  // 12: cardea.admin.v1.AdminService.ListRoutes:input_type -> cardea.admin.v1.ListRoutesRequest
-	10, // 13: cardea.admin.v1.AdminService.Reload:input_type -> cardea.admin.v1.ReloadRequest
-	1,  // 14: cardea.admin.v1.AdminService.GetStatus:output_type -> cardea.admin.v1.Status
-	5,  // 15: cardea.admin.v1.AdminService.GetConfig:output_type -> cardea.admin.v1.GetConfigResponse
-	8,  // 16: cardea.admin.v1.AdminService.ListRoutes:output_type -> cardea.admin.v1.ListRoutesResponse
-	1,  // 17: cardea.admin.v1.AdminService.Reload:output_type -> cardea.admin.v1.Status
-	14, // [14:18] is the sub-list for method output_type
-	10, // [10:14] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	10, // 8: cardea.admin.v1.ListRoutesResponse.routes:type_name -> cardea.admin.v1.Route
+	9,  // 9: cardea.admin.v1.ListRoutesResponse.contracts:type_name -> cardea.admin.v1.Contract
+	14, // 10: cardea.admin.v1.Route.policy:type_name -> cardea.policy.v1.Policy
+	0,  // 11: cardea.admin.v1.AdminService.GetStatus:input_type -> cardea.admin.v1.GetStatusRequest
+	4,  // 12: cardea.admin.v1.AdminService.GetConfig:input_type -> cardea.admin.v1.GetConfigRequest
+	7,  // 13: cardea.admin.v1.AdminService.ListRoutes:input_type -> cardea.admin.v1.ListRoutesRequest
+	11, // 14: cardea.admin.v1.AdminService.Reload:input_type -> cardea.admin.v1.ReloadRequest
+	1,  // 15: cardea.admin.v1.AdminService.GetStatus:output_type -> cardea.admin.v1.Status
+	5,  // 16: cardea.admin.v1.AdminService.GetConfig:output_type -> cardea.admin.v1.GetConfigResponse
+	8,  // 17: cardea.admin.v1.AdminService.ListRoutes:output_type -> cardea.admin.v1.ListRoutesResponse
+	1,  // 18: cardea.admin.v1.AdminService.Reload:output_type -> cardea.admin.v1.Status
+	15, // [15:19] is the sub-list for method output_type
+	11, // [11:15] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_cardea_admin_v1_admin_proto_init() }
@@ -806,7 +897,7 @@ func file_cardea_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cardea_admin_v1_admin_proto_rawDesc), len(file_cardea_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

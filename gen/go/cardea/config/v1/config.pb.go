@@ -639,7 +639,8 @@ type Backend struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Where its instances are: static:///10.0.0.1:50051,10.0.0.2:50051 or dns:///orders.internal:50051.
 	Target string `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
-	// Full names of the services that live there, such as food.order.v1.OrderService.
+	// Full names of the services that live there, such as food.order.v1.OrderService. With reflection, empty: all that the
+	// instances list.
 	Services []string `protobuf:"bytes,3,rep,name=services,proto3" json:"services,omitempty"`
 	// How calls are spread over the instances. Unspecified: ROUND_ROBIN.
 	LoadBalancing LoadBalancing `protobuf:"varint,4,opt,name=load_balancing,json=loadBalancing,proto3,enum=cardea.config.v1.LoadBalancing" json:"load_balancing,omitempty"`
@@ -648,7 +649,9 @@ type Backend struct {
 	// Hosts that clients must ask for (:authority, Host) to reach this backend: names such as api.example.com, or
 	// *.example.com for all below one. Port and case don't matter. Empty: every host. A backend that is bound to the host
 	// asked for wins over one that is not bound, an exact name over a wildcard.
-	Hosts         []string `protobuf:"bytes,6,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	Hosts []string `protobuf:"bytes,6,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	// Ask the backend for the contracts of its services. Absent, it is not asked.
+	Reflection    *BackendReflection `protobuf:"bytes,7,opt,name=reflection,proto3" json:"reflection,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -725,6 +728,69 @@ func (x *Backend) GetHosts() []string {
 	return nil
 }
 
+func (x *Backend) GetReflection() *BackendReflection {
+	if x != nil {
+		return x.Reflection
+	}
+	return nil
+}
+
+// BackendReflection asks a backend for the contracts of its services by server reflection (grpc.reflection.v1, or v1alpha). A
+// backend that can't be asked is asked again; until then the gateway goes by what it has learned before.
+type BackendReflection struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How often to look for changes. Absent: 30s.
+	Interval *durationpb.Duration `protobuf:"bytes,1,opt,name=interval,proto3" json:"interval,omitempty"`
+	// For one look, and for how long a start waits for it. Absent: 5s.
+	Timeout       *durationpb.Duration `protobuf:"bytes,2,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackendReflection) Reset() {
+	*x = BackendReflection{}
+	mi := &file_cardea_config_v1_config_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackendReflection) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackendReflection) ProtoMessage() {}
+
+func (x *BackendReflection) ProtoReflect() protoreflect.Message {
+	mi := &file_cardea_config_v1_config_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackendReflection.ProtoReflect.Descriptor instead.
+func (*BackendReflection) Descriptor() ([]byte, []int) {
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *BackendReflection) GetInterval() *durationpb.Duration {
+	if x != nil {
+		return x.Interval
+	}
+	return nil
+}
+
+func (x *BackendReflection) GetTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.Timeout
+	}
+	return nil
+}
+
 // BackendTls makes the gateway speak TLS to a backend's instances.
 type BackendTls struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -741,7 +807,7 @@ type BackendTls struct {
 
 func (x *BackendTls) Reset() {
 	*x = BackendTls{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[8]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -753,7 +819,7 @@ func (x *BackendTls) String() string {
 func (*BackendTls) ProtoMessage() {}
 
 func (x *BackendTls) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[8]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -766,7 +832,7 @@ func (x *BackendTls) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackendTls.ProtoReflect.Descriptor instead.
 func (*BackendTls) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{8}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *BackendTls) GetCaFile() string {
@@ -804,7 +870,7 @@ type PolicyRule struct {
 
 func (x *PolicyRule) Reset() {
 	*x = PolicyRule{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[9]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -816,7 +882,7 @@ func (x *PolicyRule) String() string {
 func (*PolicyRule) ProtoMessage() {}
 
 func (x *PolicyRule) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[9]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -829,7 +895,7 @@ func (x *PolicyRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyRule.ProtoReflect.Descriptor instead.
 func (*PolicyRule) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{9}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PolicyRule) GetSelectors() []string {
@@ -846,19 +912,29 @@ func (x *PolicyRule) GetPolicy() *v1.Policy {
 	return nil
 }
 
-// Descriptors says where the contracts of the services come from, besides those that are linked into the binary.
+// Descriptors says where the contracts of the services come from, besides those that are linked into the binary, and those
+// that backends tell by server reflection. The same service may come from several sources if its contract is the same.
 type Descriptors struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Files that hold a FileDescriptorSet, as `buf build -o image.binpb` writes them. Relative paths start at the
 	// folder of the configuration file.
-	Images        []string `protobuf:"bytes,1,rep,name=images,proto3" json:"images,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Images []string `protobuf:"bytes,1,rep,name=images,proto3" json:"images,omitempty"`
+	// Folders of such files: all that end in .binpb, .pb, .desc or .protoset. A file that is added, changed or removed is a
+	// change of the configuration.
+	Directories []string `protobuf:"bytes,2,rep,name=directories,proto3" json:"directories,omitempty"`
+	// Service configurations, YAML files of type google.api.Service. The rules of their section http stand in for the
+	// google.api.http options of the methods that they select; the last rule for a method wins.
+	ServiceConfigs []string `protobuf:"bytes,3,rep,name=service_configs,json=serviceConfigs,proto3" json:"service_configs,omitempty"`
+	// The folder where the gateway keeps what backends have told by server reflection, for a start without them. Empty: it
+	// keeps nothing.
+	CacheDirectory string `protobuf:"bytes,4,opt,name=cache_directory,json=cacheDirectory,proto3" json:"cache_directory,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Descriptors) Reset() {
 	*x = Descriptors{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[10]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -870,7 +946,7 @@ func (x *Descriptors) String() string {
 func (*Descriptors) ProtoMessage() {}
 
 func (x *Descriptors) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[10]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -883,7 +959,7 @@ func (x *Descriptors) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Descriptors.ProtoReflect.Descriptor instead.
 func (*Descriptors) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{10}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Descriptors) GetImages() []string {
@@ -891,6 +967,27 @@ func (x *Descriptors) GetImages() []string {
 		return x.Images
 	}
 	return nil
+}
+
+func (x *Descriptors) GetDirectories() []string {
+	if x != nil {
+		return x.Directories
+	}
+	return nil
+}
+
+func (x *Descriptors) GetServiceConfigs() []string {
+	if x != nil {
+		return x.ServiceConfigs
+	}
+	return nil
+}
+
+func (x *Descriptors) GetCacheDirectory() string {
+	if x != nil {
+		return x.CacheDirectory
+	}
+	return ""
 }
 
 // Reflection is server reflection (grpc.reflection.v1 and v1alpha) towards clients, for tools such as grpcurl.
@@ -904,7 +1001,7 @@ type Reflection struct {
 
 func (x *Reflection) Reset() {
 	*x = Reflection{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[11]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -916,7 +1013,7 @@ func (x *Reflection) String() string {
 func (*Reflection) ProtoMessage() {}
 
 func (x *Reflection) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[11]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -929,7 +1026,7 @@ func (x *Reflection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reflection.ProtoReflect.Descriptor instead.
 func (*Reflection) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{11}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Reflection) GetEnabled() bool {
@@ -966,7 +1063,7 @@ type Limits struct {
 
 func (x *Limits) Reset() {
 	*x = Limits{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[12]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -978,7 +1075,7 @@ func (x *Limits) String() string {
 func (*Limits) ProtoMessage() {}
 
 func (x *Limits) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[12]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -991,7 +1088,7 @@ func (x *Limits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limits.ProtoReflect.Descriptor instead.
 func (*Limits) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{12}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Limits) GetMaxMessageBytes() uint32 {
@@ -1074,7 +1171,7 @@ type Timeouts struct {
 
 func (x *Timeouts) Reset() {
 	*x = Timeouts{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[13]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1086,7 +1183,7 @@ func (x *Timeouts) String() string {
 func (*Timeouts) ProtoMessage() {}
 
 func (x *Timeouts) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[13]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1099,7 +1196,7 @@ func (x *Timeouts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timeouts.ProtoReflect.Descriptor instead.
 func (*Timeouts) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{13}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Timeouts) GetRequestHeader() *durationpb.Duration {
@@ -1165,7 +1262,7 @@ type Reload struct {
 
 func (x *Reload) Reset() {
 	*x = Reload{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[14]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1177,7 +1274,7 @@ func (x *Reload) String() string {
 func (*Reload) ProtoMessage() {}
 
 func (x *Reload) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[14]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1190,7 +1287,7 @@ func (x *Reload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reload.ProtoReflect.Descriptor instead.
 func (*Reload) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{14}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Reload) GetIgnoreFileChanges() bool {
@@ -1224,7 +1321,7 @@ type Rest struct {
 
 func (x *Rest) Reset() {
 	*x = Rest{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[15]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1236,7 +1333,7 @@ func (x *Rest) String() string {
 func (*Rest) ProtoMessage() {}
 
 func (x *Rest) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[15]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1249,7 +1346,7 @@ func (x *Rest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rest.ProtoReflect.Descriptor instead.
 func (*Rest) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{15}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Rest) GetIgnoreUnknownQueryParameters() bool {
@@ -1291,7 +1388,7 @@ type JsonFormat struct {
 
 func (x *JsonFormat) Reset() {
 	*x = JsonFormat{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[16]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1303,7 +1400,7 @@ func (x *JsonFormat) String() string {
 func (*JsonFormat) ProtoMessage() {}
 
 func (x *JsonFormat) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[16]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1316,7 +1413,7 @@ func (x *JsonFormat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JsonFormat.ProtoReflect.Descriptor instead.
 func (*JsonFormat) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{16}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *JsonFormat) GetEmitDefaults() bool {
@@ -1358,7 +1455,7 @@ type AccessLog struct {
 
 func (x *AccessLog) Reset() {
 	*x = AccessLog{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[17]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1370,7 +1467,7 @@ func (x *AccessLog) String() string {
 func (*AccessLog) ProtoMessage() {}
 
 func (x *AccessLog) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[17]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1383,7 +1480,7 @@ func (x *AccessLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessLog.ProtoReflect.Descriptor instead.
 func (*AccessLog) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{17}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *AccessLog) GetDisabled() bool {
@@ -1446,18 +1543,25 @@ const file_cardea_config_v1_config_proto_rawDesc = "" +
 	"\x0enetwork.syntax\x126must be an IP address or a network, such as 10.0.0.0/8\x1a this.isIp() || this.isIpPrefix()R\x0ftrustedNetworks\"\xc1\x01\n" +
 	"\x05Admin\x12\xb7\x01\n" +
 	"\aaddress\x18\x01 \x01(\tB\x9c\x01\xbaH\x98\x01\xba\x01\x91\x01\n" +
-	"\x15address.host_and_port\x127must be host:port, such as 127.0.0.1:9901 or [::1]:9901\x1a?this.matches('^(\\\\[[0-9a-fA-F:.]+\\\\]|[^:\\\\[\\\\]]*):[0-9]{1,5}$')\xd8\x01\x01R\aaddress\"\xb0\a\n" +
+	"\x15address.host_and_port\x127must be host:port, such as 127.0.0.1:9901 or [::1]:9901\x1a?this.matches('^(\\\\[[0-9a-fA-F:.]+\\\\]|[^:\\\\[\\\\]]*):[0-9]{1,5}$')\xd8\x01\x01R\aaddress\"\xf3\a\n" +
 	"\aBackend\x12\xaa\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\x95\x01\xbaH\x91\x01\xba\x01\x8d\x01\n" +
 	"\fbackend.name\x12Umust be 1 to 63 lower-case letters, digits and dashes, a letter first, such as orders\x1a&this.matches('^[a-z][a-z0-9-]{0,62}$')R\x04name\x12\x99\x01\n" +
 	"\x06target\x18\x02 \x01(\tB\x80\x01\xbaH}\xba\x01z\n" +
-	"\rtarget.scheme\x12>must be static:///host:port[,host:port...] or dns:///host:port\x1a)this.matches('^(static|dns)://[^/]*/.+$')R\x06target\x12\xce\x01\n" +
-	"\bservices\x18\x03 \x03(\tB\xb1\x01\xbaH\xad\x01\x92\x01\xa9\x01\b\x01\x18\x01\"\xa2\x01\xba\x01\x9e\x01\n" +
+	"\rtarget.scheme\x12>must be static:///host:port[,host:port...] or dns:///host:port\x1a)this.matches('^(static|dns)://[^/]*/.+$')R\x06target\x12\xcc\x01\n" +
+	"\bservices\x18\x03 \x03(\tB\xaf\x01\xbaH\xab\x01\x92\x01\xa7\x01\x18\x01\"\xa2\x01\xba\x01\x9e\x01\n" +
 	"\x0eservice.syntax\x12Fmust be the full name of a service, such as food.order.v1.OrderService\x1aDthis.matches('^[A-Za-z_][A-Za-z0-9_]*(\\\\.[A-Za-z_][A-Za-z0-9_]*)*$')R\bservices\x12P\n" +
 	"\x0eload_balancing\x18\x04 \x01(\x0e2\x1f.cardea.config.v1.LoadBalancingB\b\xbaH\x05\x82\x01\x02\x10\x01R\rloadBalancing\x12.\n" +
 	"\x03tls\x18\x05 \x01(\v2\x1c.cardea.config.v1.BackendTlsR\x03tls\x12\x88\x02\n" +
 	"\x05hosts\x18\x06 \x03(\tB\xf1\x01\xbaH\xed\x01\x92\x01\xe9\x01\x18\x01\"\xe4\x01\xba\x01\xe0\x01\n" +
-	"\vhost.syntax\x12Lmust be a host name without a port, such as api.example.com or *.example.com\x1a\x82\x01this.matches('^(\\\\*\\\\.)?[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\\\\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$') || this.isIp()R\x05hosts\"\x87\x01\n" +
+	"\vhost.syntax\x12Lmust be a host name without a port, such as api.example.com or *.example.com\x1a\x82\x01this.matches('^(\\\\*\\\\.)?[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\\\\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$') || this.isIp()R\x05hosts\x12C\n" +
+	"\n" +
+	"reflection\x18\a \x01(\v2#.cardea.config.v1.BackendReflectionR\n" +
+	"reflection\"\xa3\x01\n" +
+	"\x11BackendReflection\x12J\n" +
+	"\binterval\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\x13\xbaH\x10\xaa\x01\r\"\x04\b\x80\xa3\x052\x05\x10\x80\xc2\xd7/R\binterval\x12B\n" +
+	"\atimeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
+	"\xaa\x01\a\"\x03\b\xac\x02*\x00R\atimeout\"\x87\x01\n" +
 	"\n" +
 	"BackendTls\x12\x17\n" +
 	"\aca_file\x18\x01 \x01(\tR\x06caFile\x12\x1f\n" +
@@ -1468,9 +1572,12 @@ const file_cardea_config_v1_config_proto_rawDesc = "" +
 	"PolicyRule\x12\xfe\x01\n" +
 	"\tselectors\x18\x01 \x03(\tB\xdf\x01\xbaH\xdb\x01\x92\x01\xd7\x01\b\x01\"\xd2\x01\xba\x01\xce\x01\n" +
 	"\x0fselector.syntax\x12Vmust be a full method name, such as pkg.v1.Service.Method, or a prefix that ends in .*\x1acthis.matches('^[A-Za-z_][A-Za-z0-9_]*(\\\\.[A-Za-z_][A-Za-z0-9_]*)*\\\\.(\\\\*|[A-Za-z_][A-Za-z0-9_]*)$')R\tselectors\x128\n" +
-	"\x06policy\x18\x02 \x01(\v2\x18.cardea.policy.v1.PolicyB\x06\xbaH\x03\xc8\x01\x01R\x06policy\"3\n" +
+	"\x06policy\x18\x02 \x01(\v2\x18.cardea.policy.v1.PolicyB\x06\xbaH\x03\xc8\x01\x01R\x06policy\"\xc3\x01\n" +
 	"\vDescriptors\x12$\n" +
-	"\x06images\x18\x01 \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x10\x01R\x06images\"&\n" +
+	"\x06images\x18\x01 \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x10\x01R\x06images\x12.\n" +
+	"\vdirectories\x18\x02 \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x10\x01R\vdirectories\x125\n" +
+	"\x0fservice_configs\x18\x03 \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x10\x01R\x0eserviceConfigs\x12'\n" +
+	"\x0fcache_directory\x18\x04 \x01(\tR\x0ecacheDirectory\"&\n" +
 	"\n" +
 	"Reflection\x12\x18\n" +
 	"\aenabled\x18\x01 \x01(\bR\aenabled\"\xc3\x03\n" +
@@ -1529,7 +1636,7 @@ func file_cardea_config_v1_config_proto_rawDescGZIP() []byte {
 }
 
 var file_cardea_config_v1_config_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_cardea_config_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_cardea_config_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_cardea_config_v1_config_proto_goTypes = []any{
 	(LoadBalancing)(0),           // 0: cardea.config.v1.LoadBalancing
 	(ClientCertificates_Mode)(0), // 1: cardea.config.v1.ClientCertificates.Mode
@@ -1541,57 +1648,61 @@ var file_cardea_config_v1_config_proto_goTypes = []any{
 	(*ProxyProtocol)(nil),        // 7: cardea.config.v1.ProxyProtocol
 	(*Admin)(nil),                // 8: cardea.config.v1.Admin
 	(*Backend)(nil),              // 9: cardea.config.v1.Backend
-	(*BackendTls)(nil),           // 10: cardea.config.v1.BackendTls
-	(*PolicyRule)(nil),           // 11: cardea.config.v1.PolicyRule
-	(*Descriptors)(nil),          // 12: cardea.config.v1.Descriptors
-	(*Reflection)(nil),           // 13: cardea.config.v1.Reflection
-	(*Limits)(nil),               // 14: cardea.config.v1.Limits
-	(*Timeouts)(nil),             // 15: cardea.config.v1.Timeouts
-	(*Reload)(nil),               // 16: cardea.config.v1.Reload
-	(*Rest)(nil),                 // 17: cardea.config.v1.Rest
-	(*JsonFormat)(nil),           // 18: cardea.config.v1.JsonFormat
-	(*AccessLog)(nil),            // 19: cardea.config.v1.AccessLog
-	(*durationpb.Duration)(nil),  // 20: google.protobuf.Duration
-	(*v1.Policy)(nil),            // 21: cardea.policy.v1.Policy
+	(*BackendReflection)(nil),    // 10: cardea.config.v1.BackendReflection
+	(*BackendTls)(nil),           // 11: cardea.config.v1.BackendTls
+	(*PolicyRule)(nil),           // 12: cardea.config.v1.PolicyRule
+	(*Descriptors)(nil),          // 13: cardea.config.v1.Descriptors
+	(*Reflection)(nil),           // 14: cardea.config.v1.Reflection
+	(*Limits)(nil),               // 15: cardea.config.v1.Limits
+	(*Timeouts)(nil),             // 16: cardea.config.v1.Timeouts
+	(*Reload)(nil),               // 17: cardea.config.v1.Reload
+	(*Rest)(nil),                 // 18: cardea.config.v1.Rest
+	(*JsonFormat)(nil),           // 19: cardea.config.v1.JsonFormat
+	(*AccessLog)(nil),            // 20: cardea.config.v1.AccessLog
+	(*durationpb.Duration)(nil),  // 21: google.protobuf.Duration
+	(*v1.Policy)(nil),            // 22: cardea.policy.v1.Policy
 }
 var file_cardea_config_v1_config_proto_depIdxs = []int32{
 	3,  // 0: cardea.config.v1.Config.listeners:type_name -> cardea.config.v1.Listener
 	8,  // 1: cardea.config.v1.Config.admin:type_name -> cardea.config.v1.Admin
 	9,  // 2: cardea.config.v1.Config.backends:type_name -> cardea.config.v1.Backend
-	11, // 3: cardea.config.v1.Config.policies:type_name -> cardea.config.v1.PolicyRule
-	12, // 4: cardea.config.v1.Config.descriptors:type_name -> cardea.config.v1.Descriptors
-	13, // 5: cardea.config.v1.Config.reflection:type_name -> cardea.config.v1.Reflection
-	14, // 6: cardea.config.v1.Config.limits:type_name -> cardea.config.v1.Limits
-	20, // 7: cardea.config.v1.Config.drain_timeout:type_name -> google.protobuf.Duration
-	19, // 8: cardea.config.v1.Config.access_log:type_name -> cardea.config.v1.AccessLog
-	15, // 9: cardea.config.v1.Config.timeouts:type_name -> cardea.config.v1.Timeouts
-	16, // 10: cardea.config.v1.Config.reload:type_name -> cardea.config.v1.Reload
-	20, // 11: cardea.config.v1.Config.drain_delay:type_name -> google.protobuf.Duration
-	17, // 12: cardea.config.v1.Config.rest:type_name -> cardea.config.v1.Rest
+	12, // 3: cardea.config.v1.Config.policies:type_name -> cardea.config.v1.PolicyRule
+	13, // 4: cardea.config.v1.Config.descriptors:type_name -> cardea.config.v1.Descriptors
+	14, // 5: cardea.config.v1.Config.reflection:type_name -> cardea.config.v1.Reflection
+	15, // 6: cardea.config.v1.Config.limits:type_name -> cardea.config.v1.Limits
+	21, // 7: cardea.config.v1.Config.drain_timeout:type_name -> google.protobuf.Duration
+	20, // 8: cardea.config.v1.Config.access_log:type_name -> cardea.config.v1.AccessLog
+	16, // 9: cardea.config.v1.Config.timeouts:type_name -> cardea.config.v1.Timeouts
+	17, // 10: cardea.config.v1.Config.reload:type_name -> cardea.config.v1.Reload
+	21, // 11: cardea.config.v1.Config.drain_delay:type_name -> google.protobuf.Duration
+	18, // 12: cardea.config.v1.Config.rest:type_name -> cardea.config.v1.Rest
 	4,  // 13: cardea.config.v1.Listener.tls:type_name -> cardea.config.v1.ListenerTls
 	7,  // 14: cardea.config.v1.Listener.proxy_protocol:type_name -> cardea.config.v1.ProxyProtocol
-	11, // 15: cardea.config.v1.Listener.policies:type_name -> cardea.config.v1.PolicyRule
+	12, // 15: cardea.config.v1.Listener.policies:type_name -> cardea.config.v1.PolicyRule
 	5,  // 16: cardea.config.v1.ListenerTls.certificates:type_name -> cardea.config.v1.Certificate
 	6,  // 17: cardea.config.v1.ListenerTls.client_certificates:type_name -> cardea.config.v1.ClientCertificates
 	1,  // 18: cardea.config.v1.ClientCertificates.mode:type_name -> cardea.config.v1.ClientCertificates.Mode
 	0,  // 19: cardea.config.v1.Backend.load_balancing:type_name -> cardea.config.v1.LoadBalancing
-	10, // 20: cardea.config.v1.Backend.tls:type_name -> cardea.config.v1.BackendTls
-	5,  // 21: cardea.config.v1.BackendTls.certificate:type_name -> cardea.config.v1.Certificate
-	21, // 22: cardea.config.v1.PolicyRule.policy:type_name -> cardea.policy.v1.Policy
-	20, // 23: cardea.config.v1.Timeouts.request_header:type_name -> google.protobuf.Duration
-	20, // 24: cardea.config.v1.Timeouts.request_body:type_name -> google.protobuf.Duration
-	20, // 25: cardea.config.v1.Timeouts.call:type_name -> google.protobuf.Duration
-	20, // 26: cardea.config.v1.Timeouts.max_call:type_name -> google.protobuf.Duration
-	20, // 27: cardea.config.v1.Timeouts.stream_idle:type_name -> google.protobuf.Duration
-	20, // 28: cardea.config.v1.Timeouts.connection_idle:type_name -> google.protobuf.Duration
-	20, // 29: cardea.config.v1.Timeouts.connection_age:type_name -> google.protobuf.Duration
-	20, // 30: cardea.config.v1.Reload.max_stream_age:type_name -> google.protobuf.Duration
-	18, // 31: cardea.config.v1.Rest.json:type_name -> cardea.config.v1.JsonFormat
-	32, // [32:32] is the sub-list for method output_type
-	32, // [32:32] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	11, // 20: cardea.config.v1.Backend.tls:type_name -> cardea.config.v1.BackendTls
+	10, // 21: cardea.config.v1.Backend.reflection:type_name -> cardea.config.v1.BackendReflection
+	21, // 22: cardea.config.v1.BackendReflection.interval:type_name -> google.protobuf.Duration
+	21, // 23: cardea.config.v1.BackendReflection.timeout:type_name -> google.protobuf.Duration
+	5,  // 24: cardea.config.v1.BackendTls.certificate:type_name -> cardea.config.v1.Certificate
+	22, // 25: cardea.config.v1.PolicyRule.policy:type_name -> cardea.policy.v1.Policy
+	21, // 26: cardea.config.v1.Timeouts.request_header:type_name -> google.protobuf.Duration
+	21, // 27: cardea.config.v1.Timeouts.request_body:type_name -> google.protobuf.Duration
+	21, // 28: cardea.config.v1.Timeouts.call:type_name -> google.protobuf.Duration
+	21, // 29: cardea.config.v1.Timeouts.max_call:type_name -> google.protobuf.Duration
+	21, // 30: cardea.config.v1.Timeouts.stream_idle:type_name -> google.protobuf.Duration
+	21, // 31: cardea.config.v1.Timeouts.connection_idle:type_name -> google.protobuf.Duration
+	21, // 32: cardea.config.v1.Timeouts.connection_age:type_name -> google.protobuf.Duration
+	21, // 33: cardea.config.v1.Reload.max_stream_age:type_name -> google.protobuf.Duration
+	19, // 34: cardea.config.v1.Rest.json:type_name -> cardea.config.v1.JsonFormat
+	35, // [35:35] is the sub-list for method output_type
+	35, // [35:35] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_cardea_config_v1_config_proto_init() }
@@ -1605,7 +1716,7 @@ func file_cardea_config_v1_config_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cardea_config_v1_config_proto_rawDesc), len(file_cardea_config_v1_config_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   18,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

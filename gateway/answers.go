@@ -1,0 +1,164 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cardea-gateway/cardea/gateway/internal/reflection"
+	"github.com/cardea-gateway/cardea/gateway/internal/schema"
+)
+
+// answers are what backends have told by server reflection. They outlive configurations: a backend that can't be asked just
+// now has not lost its contract. The zero value is ready for use, and safe for concurrent use.
+type answers struct {
+	mu    sync.Mutex
+	known map[string]*answer // By asker's key.
+}
+
+// answer is what one backend has told.
+type answer struct {
+	backend string
+	said    *reflection.Answer
+	asked   time.Time // When the backend was asked last; when the cache was written, if that is where it comes from.
+	cached  bool
+}
+
+// source makes a source of contracts of it.
+func (a *answer) source() (*schema.Source, error) {
+	name := fmt.Sprintf("reflection of backend %s (%s)", a.backend, a.said.Version)
+	if a.cached {
+		name = fmt.Sprintf("cache of backend %s (of %s)", a.backend, a.asked.Format("2006-01-02 15:04"))
+	}
+	return schema.NewSource(name, a.said.Files)
+}
+
+// asker asks one backend.
+type asker struct {
+	ctx      context.Context //nolint:containedctx // Its life is the gateway's.
+	log      *slog.Logger
+	backend  reflection.Backend
+	name     string
+	target   string
+	services []string
+	timeout  time.Duration
+	cache    string // A file; empty if there is none.
+}
+
+// key is the same for those who would be told the same.
+func (p asker) key() string { return p.name + " " + p.target + " " + strings.Join(p.services, ",") }
+
+// of returns what the backend tells, or has told, or nil if nothing is known of it. It waits for a backend only if nothing
+// is known. Nobody else knows of a new answer before it is set.
+func (as *answers) of(p asker) *answer {
+	before := as.get(p.key())
+	if before == nil {
+		before = p.remember()
+	}
+	a, err := p.ask(before == nil)
+	if err == nil {
+		return a
+	}
+	p.log.Warn("a backend can't be asked for its contracts", "backend", p.name, "known", before != nil, "error", err.Error())
+	return before
+}
+
+func (as *answers) get(key string) *answer {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	return as.known[key]
+}
+
+// set notes an answer; nil forgets it.
+func (as *answers) set(key string, a *answer) {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	if as.known == nil {
+		as.known = map[string]*answer{}
+	}
+	as.known[key] = a
+}
+
+// inForce is an answer that a configuration was compiled with.
+type inForce struct {
+	asker
+
+	answer *answer
+}
+
+// commit notes the answers of a configuration, and keeps what is new for a start without the backends.
+func (as *answers) commit(all []inForce) {
+	for _, f := range all {
+		if before := as.get(f.key()); !f.answer.cached && (before == nil || before.cached || !f.answer.said.Equal(before.said)) {
+			f.keep(f.answer)
+		}
+		as.set(f.key(), f.answer)
+	}
+}
+
+// ask asks the backend: once, or again and again for as long as that may take.
+func (p asker) ask(patient bool) (*answer, error) {
+	ctx, cancel := context.WithTimeout(p.ctx, p.timeout)
+	defer cancel()
+	wait := firstRetry
+	for {
+		said, err := reflection.Ask(ctx, p.backend, p.services)
+		if err == nil {
+			a := &answer{backend: p.name, said: said, asked: time.Now()}
+			_, err = a.source()
+			return a, err
+		}
+		if !patient || !sleep(ctx, wait) {
+			return nil, err
+		}
+		wait = min(2*wait, time.Second)
+	}
+}
+
+// firstRetry is how long a start waits before it asks again.
+const firstRetry = 50 * time.Millisecond
+
+// sleep waits, and reports false if the context ends first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// remember returns what the cache has; nil if it has nothing of use.
+func (p asker) remember() *answer {
+	if p.cache == "" {
+		return nil
+	}
+	said, written, err := reflection.Kept(p.cache)
+	if err == nil {
+		a := &answer{backend: p.name, said: said, asked: written, cached: true}
+		if _, err = a.source(); err == nil {
+			return a
+		}
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		p.log.Warn("the cache of a backend's contracts is of no use", "backend", p.name, "error", err.Error())
+	}
+	return nil
+}
+
+// keep writes an answer to the cache.
+func (p asker) keep(a *answer) {
+	if p.cache == "" {
+		return
+	}
+	if err := reflection.Keep(p.cache, a.said); err != nil {
+		p.log.Warn("a backend's contracts can't be kept for a start without it", "backend", p.name, "error", err.Error())
+	}
+}
