@@ -21,7 +21,8 @@ func New(size int) *Gate {
 	return &Gate{size: size, open: make(chan struct{})}
 }
 
-// Wait returns when as many wait as the gate is for, or an error when the context ends before.
+// Wait returns when as many wait as the gate is for, or an error when the context ends before. A gate at which somebody
+// gave up is of no use any more.
 func (g *Gate) Wait(ctx context.Context) error {
 	select {
 	case <-g.arrive():
