@@ -31,7 +31,7 @@ const prefix = 5
 // the bottleneck.
 type grpcLoad struct{ conns []*grpcConn }
 
-func dialGRPC(ctx context.Context, address string) (load, error) {
+func dialGRPC(ctx context.Context, address string) (*grpcLoad, error) {
 	l := &grpcLoad{}
 	for range grpcConns {
 		conn, err := newGRPCConn(ctx, address)

@@ -31,9 +31,9 @@ type restConn struct {
 	body    *bytes.Buffer // For reuse.
 }
 
-func dialREST(ctx context.Context, address string) (load, error) {
+func dialREST(ctx context.Context, address string, conns int) (*restLoad, error) {
 	l := &restLoad{address: address}
-	for range restConns {
+	for range conns {
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 		if err != nil {
 			l.close()
@@ -101,11 +101,16 @@ func (c restConn) work(ctx context.Context, claim func() bool, request []byte, v
 	return nil
 }
 
-// call sends a request and returns the answer, which is good until the next call.
+// call sends a request and returns the answer, as answer does.
 func (c restConn) call(request []byte) ([]byte, error) {
 	if _, err := c.Write(request); err != nil {
 		return nil, err
 	}
+	return c.answer()
+}
+
+// answer reads an answer, which is good until the next one.
+func (c restConn) answer() ([]byte, error) {
 	response, err := http.ReadResponse(c.answers, nil)
 	if err != nil {
 		return nil, err

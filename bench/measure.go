@@ -59,9 +59,14 @@ func (u *setup) round(ctx context.Context, r *row, calls int) error {
 	if err != nil {
 		return err
 	}
-	r.perCall = append(r.perCall, float64(cpu.Nanoseconds())/1e3/float64(calls))
+	r.perCall = append(r.perCall, perCall(cpu, calls))
 	r.busy = append(r.busy, cpu.Seconds()/elapsed.Seconds())
 	return nil
+}
+
+// perCall returns microseconds.
+func perCall(cpu time.Duration, calls int) float64 {
+	return float64(cpu.Nanoseconds()) / 1e3 / float64(calls)
 }
 
 // counted makes a number of calls. The backend has to agree that there were so many.

@@ -34,19 +34,20 @@ type process struct {
 	cmd       *exec.Cmd
 	announced chan announce.Line // Closed when the process has ended.
 	last      string             // What it said last, unless an announcement.
+	admin     string             // The address for operators, if it has one.
 }
 
 // starter starts children.
 type starter struct {
-	dir    string // Where the binaries are.
-	pinned bool
-	cardea string // Another binary of Cardea, if it is not that folder's.
+	dir       string // Where the binaries are that the benchmark builds, and files for them.
+	pinned    bool
+	elsewhere map[string]string // Binaries that are not in the folder, by name.
 }
 
 // binary returns the file of a program.
 func (s starter) binary(name string) string {
-	if name == "cardea" && s.cardea != "" {
-		return s.cardea
+	if file := s.elsewhere[name]; file != "" {
+		return file
 	}
 	return filepath.Join(s.dir, name)
 }
@@ -163,11 +164,30 @@ func pinSelf(ctx context.Context, pinned bool) (restore func(), err error) {
 	return restore, err
 }
 
-// build compiles the programs that the benchmark starts into a folder.
-func build(ctx context.Context, dir string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", dir+"/", "./peer/...")
-	if output, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w\n%s", cmd, err, output)
+// resetPeak forgets the peak of resident memory, and returns how many bytes are resident now.
+func (p *process) resetPeak() (resident int, err error) {
+	const peak = "5" // See proc(5).
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.cmd.Process.Pid), []byte(peak), 0); err != nil {
+		return 0, err
 	}
-	return nil
+	return p.status("VmRSS")
+}
+
+// status returns an amount of memory that the kernel knows of the process, in bytes.
+func (p *process) status(name string) (int, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	return parseStatus(string(text), name)
+}
+
+func parseStatus(text, name string) (int, error) {
+	for line := range strings.Lines(text) {
+		if amount, ok := strings.CutPrefix(line, name+":"); ok {
+			kib, err := strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(amount), "kB")))
+			return kib << 10, err
+		}
+	}
+	return 0, fmt.Errorf("no %s in %q", name, text)
 }

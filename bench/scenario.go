@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
 
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/cardea-gateway/cardea/bench/internal/fixture"
@@ -50,17 +47,20 @@ func scenarios() []scenario {
 	}
 }
 
-// choose returns the scenarios of a comma-separated list of names, or all.
-func choose(names string) ([]scenario, error) {
-	all := scenarios()
+// choose returns those of a comma-separated list of names, in its order, or all.
+func choose[T any](what, names string, all []T, name func(T) string) ([]T, error) {
 	if names == "" {
 		return all, nil
 	}
-	var chosen []scenario
-	for name := range strings.SplitSeq(names, ",") {
-		i := slices.IndexFunc(all, func(s scenario) bool { return s.name == name })
+	known := make([]string, len(all))
+	for i, each := range all {
+		known[i] = name(each)
+	}
+	var chosen []T
+	for wanted := range strings.SplitSeq(names, ",") {
+		i := slices.Index(known, wanted)
 		if i < 0 {
-			return nil, fmt.Errorf("no scenario %q", name)
+			return nil, fmt.Errorf("-%s: there is no %q; choose from %s", what, wanted, strings.Join(known, ","))
 		}
 		chosen = append(chosen, all[i])
 	}
@@ -70,44 +70,4 @@ func choose(names string) ([]scenario, error) {
 // calls returns how many calls a measurement of the scenario makes.
 func (s scenario) calls(protocol string, asked int) int {
 	return max(1, asked/s.share[protocol])
-}
-
-// verifier checks answers of one way to one scenario. It decodes and compares an answer; the bytes of one that was right
-// are right again, so that checking costs the load generator next to nothing.
-type verifier struct {
-	want   proto.Message
-	decode func([]byte, proto.Message) error
-	right  atomic.Pointer[[]byte]
-}
-
-func newVerifier(protocol string, want proto.Message) *verifier {
-	if protocol == rest {
-		return &verifier{want: want, decode: protojson.Unmarshal}
-	}
-	return &verifier{want: want, decode: proto.Unmarshal}
-}
-
-// check returns an error for an answer that is not the expected one.
-func (v *verifier) check(answer []byte) error {
-	if right := v.right.Load(); right != nil && bytes.Equal(*right, answer) {
-		return nil
-	}
-	got := v.want.ProtoReflect().New().Interface()
-	if err := v.decode(answer, got); err != nil {
-		return fmt.Errorf("answer %.200q: %w", answer, err)
-	}
-	if !proto.Equal(got, v.want) {
-		return fmt.Errorf("unexpected answer %.200q", answer)
-	}
-	right := bytes.Clone(answer)
-	v.right.Store(&right)
-	return nil
-}
-
-// size returns the bytes of an answer.
-func (v *verifier) size() int {
-	if right := v.right.Load(); right != nil {
-		return len(*right)
-	}
-	return 0
 }

@@ -7,8 +7,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/cardea-gateway/cardea/bench/internal/announce"
 )
@@ -16,10 +16,34 @@ import (
 // Names of the ways, as the table shows them.
 const (
 	direct      = "backend, called directly"
+	envoy       = "Envoy"
 	grpcGateway = "grpc-gateway"
+	vanguard    = "Vanguard"
 	grpcProxy   = "grpc-go proxy"
 	cardea      = "Cardea"
+	embedded    = "Cardea, generated handlers"
 )
+
+// kind is a program that calls go through, or the backend itself.
+type kind struct {
+	key       string // As -ways has it.
+	name      string
+	protocols []string
+	start     func(*setup, context.Context) (*process, string, error) // Returns the address for calls, too.
+}
+
+// kinds returns all kinds, in the order of the table.
+func kinds() []kind {
+	return []kind{
+		{"direct", direct, []string{grpcName}, (*setup).itself},
+		{"envoy", envoy, []string{rest}, (*setup).startEnvoy},
+		{"grpc-gateway", grpcGateway, []string{rest}, peer("grpcgateway")},
+		{"vanguard", vanguard, []string{rest}, peer("vanguard")},
+		{"grpc-proxy", grpcProxy, []string{grpcName}, peer("grpcproxy")},
+		{"cardea", cardea, []string{rest, grpcName}, (*setup).startCardea},
+		{"embedded", embedded, []string{rest}, (*setup).startEmbedded},
+	}
+}
 
 // way is a way to call the backend.
 type way struct {
@@ -39,12 +63,15 @@ type setup struct {
 	counts    string // URL.
 }
 
-// newSetup starts everything. It has to be closed, after an error, too.
-func newSetup(ctx context.Context, s starter) (*setup, error) {
+// newSetup starts the backend and gateways, and connects to them. It has to be closed, after an error, too.
+func newSetup(ctx context.Context, s starter, chosen []kind, protocols []string) (*setup, error) {
 	u := &setup{starter: s}
-	for _, start := range []func(context.Context) error{u.startBackend, u.startGRPCGateway, u.startGRPCProxy, u.startCardea} {
-		if err := start(ctx); err != nil {
-			return u, err
+	if err := u.startBackend(ctx); err != nil {
+		return u, err
+	}
+	for _, k := range chosen {
+		if err := u.startKind(ctx, k, protocols); err != nil {
+			return u, fmt.Errorf("%s: %w", k.name, err)
 		}
 	}
 	return u, nil
@@ -59,61 +86,53 @@ func (u *setup) close() {
 	}
 }
 
-func (u *setup) startBackend(ctx context.Context) error {
-	p, address, err := u.launch(ctx, otherCore, "backend")
+func (u *setup) startBackend(ctx context.Context, flags ...string) error {
+	p, address, err := u.launch(ctx, otherCore, "backend", flags...)
 	if err != nil {
 		return err
 	}
 	counts, err := p.address(ctx, announce.Counting)
-	if err != nil {
-		return err
-	}
 	u.backend, u.counts = address, "http://"+counts
-	return u.add(ctx, way{name: direct, protocol: grpcName, process: p}, address)
+	return err
 }
 
-func (u *setup) startGRPCGateway(ctx context.Context) error {
-	p, address, err := u.launch(ctx, gatewayCore, "grpcgateway", "-backend", u.backend)
+// startKind starts a program if there is anything to ask it.
+func (u *setup) startKind(ctx context.Context, k kind, protocols []string) error {
+	spoken := slices.DeleteFunc(slices.Clone(k.protocols), func(p string) bool { return !slices.Contains(protocols, p) })
+	if len(spoken) == 0 {
+		return nil
+	}
+	p, address, err := k.start(u, ctx)
 	if err != nil {
 		return err
 	}
-	return u.add(ctx, way{name: grpcGateway, protocol: rest, process: p}, address)
+	for _, protocol := range spoken {
+		l, err := dial(ctx, protocol, address)
+		if err != nil {
+			return err
+		}
+		u.ways = append(u.ways, way{name: k.name, protocol: protocol, process: p, load: l})
+	}
+	return nil
 }
 
-func (u *setup) startGRPCProxy(ctx context.Context) error {
-	p, address, err := u.launch(ctx, gatewayCore, "grpcproxy", "-backend", u.backend)
-	if err != nil {
-		return err
+func dial(ctx context.Context, protocol, address string) (load, error) {
+	if protocol == rest {
+		return dialREST(ctx, address, restConns)
 	}
-	return u.add(ctx, way{name: grpcProxy, protocol: grpcName, process: p}, address)
+	return dialGRPC(ctx, address)
 }
 
-// configuration is Cardea's, for the backend's address.
-const configuration = `listeners: [{address: "127.0.0.1:0"}]
-admin: {address: "127.0.0.1:0"}
-backends: [{name: order, target: "static:///BACKEND", services: [food.order.v1.OrderService]}]
-policies:
-  - selectors:
-      - food.order.v1.OrderService.GetOrder
-      - food.order.v1.OrderService.ListOrders
-      - food.order.v1.OrderService.CreateOrder
-    policy: {auth: {public: true}}
-access_log: {disabled: true}
-`
+// itself is the backend, which runs already.
+func (u *setup) itself(context.Context) (*process, string, error) {
+	return u.processes[0], u.backend, nil
+}
 
-func (u *setup) startCardea(ctx context.Context) error {
-	file := filepath.Join(u.dir, "cardea.yaml")
-	if err := os.WriteFile(file, []byte(strings.Replace(configuration, "BACKEND", u.backend, 1)), 0o600); err != nil {
-		return err
+// peer starts a program of the folder of that name, which is told where the backend is.
+func peer(name string) func(*setup, context.Context) (*process, string, error) {
+	return func(u *setup, ctx context.Context) (*process, string, error) {
+		return u.launch(ctx, gatewayCore, name, "-backend", u.backend)
 	}
-	p, address, err := u.launch(ctx, gatewayCore, "cardea", "serve", "--config", file)
-	if err != nil {
-		return err
-	}
-	if err := u.add(ctx, way{name: cardea, protocol: rest, process: p}, address); err != nil {
-		return err
-	}
-	return u.add(ctx, way{name: cardea, protocol: grpcName, process: p}, address)
 }
 
 // launch starts a process and waits until it serves.
@@ -127,33 +146,35 @@ func (u *setup) launch(ctx context.Context, core, name string, args ...string) (
 	return p, address, err
 }
 
-// add opens the connections of a way.
-func (u *setup) add(ctx context.Context, w way, address string) (err error) {
-	dial := dialGRPC
-	if w.protocol == rest {
-		dial = dialREST
-	}
-	if w.load, err = dial(ctx, address); err != nil {
-		return fmt.Errorf("%s: %w", w.name, err)
-	}
-	u.ways = append(u.ways, w)
-	return nil
-}
-
 // answered asks the backend how many calls it has answered.
 func (u *setup) answered(ctx context.Context) (int, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.counts, nil)
-	if err != nil {
-		return 0, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return 0, err
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
+	text, err := fetch(ctx, u.counts)
 	if err != nil {
 		return 0, err
 	}
 	return strconv.Atoi(string(text))
+}
+
+// fetch returns what an HTTP server answers.
+func fetch(ctx context.Context, url string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s: %.200q", url, response.Status, text)
+	}
+	return text, err
+}
+
+// write puts a file for a program into the folder of the run.
+func (s starter) write(name string, content []byte) (file string, err error) {
+	file = filepath.Join(s.dir, name)
+	return file, os.WriteFile(file, content, 0o600)
 }

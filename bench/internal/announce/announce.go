@@ -14,6 +14,7 @@ import (
 // What a line can announce.
 const (
 	Serving  = "serving"  // The address for calls.
+	Admin    = "admin"    // The address for operators, with the profiler.
 	Counting = "counting" // The address that says how many calls arrived.
 )
 

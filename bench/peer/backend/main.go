@@ -1,12 +1,15 @@
 // Command backend is the service behind every gateway of the benchmark. Its answers are canned; it counts the calls that
-// it answered well, and says how many over HTTP.
+// it answered well, and says how many over HTTP. With -hold it answers CreateOrder only when so many calls of it are
+// under way, with -small not with the order that was sent.
 package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -14,14 +17,21 @@ import (
 
 	"github.com/cardea-gateway/cardea/bench/internal/announce"
 	"github.com/cardea-gateway/cardea/bench/internal/fixture"
+	"github.com/cardea-gateway/cardea/bench/internal/gate"
 	orderv1 "github.com/cardea-gateway/cardea/gen/go/food/order/v1"
 )
 
+// holdTimeout is how long a call waits for the others.
+const holdTimeout = 30 * time.Second
+
 func main() {
-	announce.Exit(run())
+	hold := flag.Int("hold", 1, "answer CreateOrder when so many calls are under way")
+	small := flag.Bool("small", false, "answer CreateOrder with a small order")
+	flag.Parse()
+	announce.Exit(run(*hold, *small))
 }
 
-func run() error {
+func run(hold int, small bool) error {
 	calls, err := announce.Listen(announce.Serving)
 	if err != nil {
 		return err
@@ -30,7 +40,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	o := &orders{get: fixture.Get(), list: fixture.List()}
+	o := &orders{get: fixture.Get(), list: fixture.List(), gate: gate.New(hold), small: small}
 	codec, err := newCanned(o.get, o.list)
 	if err != nil {
 		return err
@@ -47,6 +57,8 @@ type orders struct {
 
 	get   *orderv1.Order
 	list  *orderv1.ListOrdersResponse
+	gate  *gate.Gate
+	small bool
 	count atomic.Int64
 }
 
@@ -64,9 +76,17 @@ func (o *orders) GetOrder(_ context.Context, request *orderv1.GetOrderRequest) (
 	return o.get, nil
 }
 
-// CreateOrder echoes the order.
-func (o *orders) CreateOrder(_ context.Context, request *orderv1.CreateOrderRequest) (*orderv1.Order, error) {
+// CreateOrder echoes the order, unless answers have to be small.
+func (o *orders) CreateOrder(ctx context.Context, request *orderv1.CreateOrderRequest) (*orderv1.Order, error) {
+	ctx, cancel := context.WithTimeout(ctx, holdTimeout)
+	defer cancel()
+	if err := o.gate.Wait(ctx); err != nil {
+		return nil, status.Error(codes.DeadlineExceeded, err.Error())
+	}
 	o.count.Add(1)
+	if o.small {
+		return o.get, nil
+	}
 	return request.GetOrder(), nil
 }
 

@@ -1,6 +1,7 @@
-// Command cardea is Cardea as a library, in a process that knows one service. It takes the command line of the real binary:
+// Command embedded is Cardea as a library, in a process that has the generated REST handlers of one service. It takes the
+// command line of the real binary:
 //
-//	cardea serve --config cardea.yaml
+//	embedded serve --config cardea.yaml
 package main
 
 import (
@@ -20,7 +21,7 @@ func main() {
 	serve := flag.NewFlagSet("serve", flag.ExitOnError)
 	file := serve.String("config", "", "configuration file")
 	if len(os.Args) < 2 || os.Args[1] != serve.Name() {
-		announce.Exit(errors.New("usage: cardea serve --config FILE"))
+		announce.Exit(errors.New("usage: embedded serve --config FILE"))
 	}
 	_ = serve.Parse(os.Args[2:]) // It exits by itself.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
@@ -34,7 +35,10 @@ func run(ctx context.Context, file string) error {
 	gw, err := gateway.Open(file,
 		gateway.WithREST(orderv1.OrderService_ServiceDesc.ServiceName, orderv1.NewOrderServiceClient,
 			orderv1.RegisterOrderServiceHandlerClient),
-		gateway.WithOnReady(func(a gateway.Addresses) { announce.Address(os.Stderr, announce.Serving, a.Listeners[0]) }))
+		gateway.WithOnReady(func(a gateway.Addresses) {
+			announce.Address(os.Stderr, announce.Serving, a.Listeners[0])
+			announce.Address(os.Stderr, announce.Admin, a.Admin)
+		}))
 	if err != nil {
 		return err
 	}
