@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	_ "google.golang.org/genproto/googleapis/rpc/errdetails" // Details of errors.
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -18,8 +19,6 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/dynamicpb"
-
-	_ "google.golang.org/genproto/googleapis/rpc/errdetails" // Details of errors.
 
 	_ "github.com/cardea-gateway/cardea/test/httprule/gen/httprule/v1" // The contract.
 )
@@ -93,14 +92,13 @@ func (b *Backend) serve(_ any, ss grpc.ServerStream) error {
 		return status.Error(codes.Unimplemented, name)
 	}
 	c := call{method: string(md.FullName())}
-	err := c.receive(ss, md)
+	if err := c.receive(ss, md); err != nil { // It was broken off before it was a request.
+		return err
+	}
 	b.mu.Lock()
 	b.calls = append(b.calls, c)
 	plan := b.plan
 	b.mu.Unlock()
-	if err != nil {
-		return err
-	}
 	if plan.Fail == nil || md.IsStreamingServer() {
 		if err := answer(ss, md, plan.Answer); err != nil {
 			return err

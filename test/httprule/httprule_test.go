@@ -234,19 +234,21 @@ func TestAnswersAreCompared(t *testing.T) {
 		body string
 		want string
 	}{
-		"status":                 {Case{Status: 404}, "", "the status is 200, want 404"},
-		"header":                 {Case{WantHeader: map[string]string{"X-A": "b"}}, "", "the header X-A"},
-		"JSON":                   {Case{Want: map[string]any{"a": 1}}, `{"a":2}`, "the body is"},
-		"more JSON":              {Case{Want: map[string]any{}}, `{}{}`, "the body is"},
-		"null":                   {Case{Want: "null"}, `{}`, "the body is"},
-		"text":                   {Case{Text: &text}, "y", "the body is"},
-		"a message too few":      {Case{Messages: []any{1.0, 2.0}}, "1\n", "the messages are"},
-		"a message too many":     {Case{Messages: []any{1.0}}, "[1,2]", "the messages are"},
-		"another message":        {Case{Messages: []any{1.0}}, `{"result":2}`, "the messages are"},
-		"a failure not seen":     {Case{Messages: []any{1.0}, Broken: true}, "1", "looks broken: false"},
-		"a failure that is none": {Case{Messages: []any{1.0}}, `[1,{"@status":{"code":3}}]`, "looks broken: true"},
-		"a stream cut off":       {Case{Messages: []any{1.0}}, "[1", "looks broken: true"},
-		"an error in a stream":   {Case{Messages: []any{}}, `{"error":{"code":3}}`, "looks broken: true"},
+		"status":                   {Case{Status: 404}, "", "the status is 200, want 404"},
+		"header":                   {Case{WantHeader: map[string]string{"X-A": "b"}}, "", "the header X-A"},
+		"JSON":                     {Case{Want: map[string]any{"a": 1}}, `{"a":2}`, "the body is"},
+		"more JSON":                {Case{Want: map[string]any{}}, `{}{}`, "the body is"},
+		"null":                     {Case{Want: "null"}, `{}`, "the body is"},
+		"text":                     {Case{Text: &text}, "y", "the body is"},
+		"a default that is wanted": {Case{Want: map[string]any{"a": 0}}, `{}`, "the body is"},
+		"what nobody wants":        {Case{Want: map[string]any{}}, `{"a":1}`, "the body is"},
+		"a message too few":        {Case{Messages: []any{1.0, 2.0}}, "1\n", "the messages are"},
+		"a message too many":       {Case{Messages: []any{1.0}}, "[1,2]", "the messages are"},
+		"another message":          {Case{Messages: []any{1.0}}, `{"result":2}`, "the messages are"},
+		"a failure not seen":       {Case{Messages: []any{1.0}, Broken: true}, "1", "looks broken: false"},
+		"a failure that is none":   {Case{Messages: []any{1.0}}, `[1,{"@status":{"code":3}}]`, "looks broken: true"},
+		"a stream cut off":         {Case{Messages: []any{1.0}}, "[1", "looks broken: true"},
+		"an error in a stream":     {Case{Messages: []any{}}, `{"error":{"code":3}}`, "looks broken: true"},
 	} {
 		got := tt.c.checkAnswer(&received{Response: &http.Response{StatusCode: 200, Header: http.Header{}}, body: []byte(tt.body)})
 		if len(got) != 1 || !strings.Contains(got[0], tt.want) {

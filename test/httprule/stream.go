@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"reflect"
 )
 
 // checkStream looks at a stream of messages. Transcoders frame it differently: a message a line or one array, messages in
@@ -24,7 +23,7 @@ func (c *Case) checkStream(a *received) []string {
 		failed = failed || isStatus && code != 0
 	}
 	var problems []string
-	if want := canonical(c.Messages); len(messages) != len(want) || len(want) > 0 && !reflect.DeepEqual(messages, want) {
+	if want := canonical(c.Messages); !same(want, messages) {
 		problems = append(problems, fmt.Sprintf("the messages are %v, want %v, in %s", messages, want, a.body))
 	}
 	if failed != c.Broken {
