@@ -143,6 +143,7 @@ func (c *compiled) rawRequest(first bool) (*call.Message, error) {
 		return nil, c.rc.unread(err)
 	}
 	if data.Len() == 0 && !first {
+		data.Free()
 		return nil, nil //nolint:nilnil // The end.
 	}
 	var wire []byte

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -144,7 +145,7 @@ func (d *decoder) fill(r *Request, name, value string) error {
 	}
 	last := len(q.path) - 1
 	f := q.path[last]
-	place := q.addKey(q.path, f.shape == mapped, key)
+	place := q.addKey(q.path, f.shape == mapped, keyID(f, key))
 	switch {
 	case r.isTaken(place):
 		return nil
@@ -168,6 +169,17 @@ func (d *decoder) fill(r *Request, name, value string) error {
 		return badParameter(name, err)
 	}
 	return nil
+}
+
+// keyID returns the same for all ways to write a key of a map.
+func keyID(f *field, key string) string {
+	if f.shape != mapped || f.mapKey.op == opString || f.mapKey.op == opBool {
+		return key
+	}
+	if n, ok := parseMapKey(f.mapKey.op, []byte(key)); ok {
+		return strconv.FormatUint(n, 10)
+	}
+	return key // Which is refused.
 }
 
 // find looks a parameter's path up, and reports whether it leads to a field.

@@ -215,6 +215,7 @@ func TestEachBadRequestSaysWhichPart(t *testing.T) {
 		{RequestRule{}, Input{Query: "i32=1&str=x&%693%32=2"}, `the query parameter "i32": it is given more than once, or together with a field inside, and the field has one value`},
 		{RequestRule{}, Input{Query: "ts=1970-01-01T00:00:00Z&ts.nanos=1"}, `the query parameter "ts.nanos": it is given more than once, or together with a field inside, and the field has one value`},
 		{RequestRule{}, Input{Query: "m_i32[a]=1&mI32[a]=2"}, `the query parameter "mI32[a]": it is given more than once, or together with a field inside, and the field has one value`},
+		{RequestRule{}, Input{Query: "by_i32[1]=a&by_i32[01]=b"}, `the query parameter "by_i32[01]": it is given more than once, or together with a field inside, and the field has one value`},
 		{RequestRule{}, Input{Query: "one_i32=1&one_str=x"}, `the query parameter "one_str": it sets a oneof that is set already`},
 		{RequestRule{}, Input{Query: "one_self.i32=1&one_str=x"}, `the query parameter "one_str": it sets a oneof that is set already`},
 		{RequestRule{}, Input{Query: "self.one_i32=1&self.one_str=x"}, `the query parameter "self.one_str": it sets a oneof that is set already`},
