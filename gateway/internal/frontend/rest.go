@@ -7,6 +7,7 @@ import (
 	"math"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 
 	"google.golang.org/grpc/codes"
@@ -128,6 +129,10 @@ func (rc *restCall) match() error {
 	allowed := routes.Methods(path)
 	if len(allowed) == 0 {
 		return notFound(path)
+	}
+	if slices.Contains(allowed, http.MethodGet) && !slices.Contains(allowed, http.MethodHead) {
+		allowed = append(allowed, http.MethodHead)
+		slices.Sort(allowed)
 	}
 	allow := strings.Join(allowed, ", ")
 	rc.x.AddHeader("Allow", allow)
