@@ -249,7 +249,17 @@ func (c *grpcConn) control(frame http2.Frame) error {
 		return c.framer.WritePing(true, frame.Data)
 	case *http2.WindowUpdateFrame:
 		return nil
+	case *http2.RSTStreamFrame:
+		return c.reset(frame)
 	default:
 		return fmt.Errorf("unexpected %v", frame)
 	}
+}
+
+// reset allows a server to close a stream it has answered wholly before it saw its end (RFC 9113, section 8.1).
+func (c *grpcConn) reset(frame *http2.RSTStreamFrame) error {
+	if _, open := c.open[frame.StreamID]; open || frame.ErrCode != http2.ErrCodeNo {
+		return fmt.Errorf("stream %d: reset with %v", frame.StreamID, frame.ErrCode)
+	}
+	return nil
 }
