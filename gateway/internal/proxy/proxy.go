@@ -20,7 +20,7 @@ import (
 
 // Backend opens raw streams on some instance; *upstream.Backend is one.
 type Backend interface {
-	Stream(ctx context.Context, desc *grpc.StreamDesc, method string) (grpc.ClientStream, error)
+	Stream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error)
 }
 
 // Options of a proxy. All fields are required.

@@ -44,7 +44,7 @@ type fakeBackend struct {
 	md     metadata.MD
 }
 
-func (b *fakeBackend) Stream(ctx context.Context, _ *grpc.StreamDesc, _ string) (grpc.ClientStream, error) {
+func (b *fakeBackend) Stream(ctx context.Context, _ *grpc.StreamDesc, _ string, _ ...grpc.CallOption) (grpc.ClientStream, error) {
 	b.md, _ = metadata.FromOutgoingContext(ctx)
 	return b.stream, b.err
 }

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
 
@@ -25,7 +26,7 @@ import (
 
 // Backend opens raw streams; *upstream.Backend is one.
 type Backend interface {
-	Stream(ctx context.Context, desc *grpc.StreamDesc, method string) (grpc.ClientStream, error)
+	Stream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error)
 }
 
 // Answer is what a backend has told.
@@ -42,7 +43,7 @@ type Answer struct {
 const (
 	maxServices = 1000
 	maxFiles    = 5000
-	maxBytes    = 64 << 20
+	maxBytes    = 16 << 20
 )
 
 // versions of the protocol, the preferred one first. Their messages are the same on the wire.
@@ -59,27 +60,31 @@ func Ask(ctx context.Context, backend Backend, services []string) (*Answer, erro
 			return answer, nil
 		}
 		if status.Code(err) != codes.Unimplemented {
-			break
+			return nil, fmt.Errorf("server reflection %s: %w", version, err)
 		}
 	}
-	return nil, fmt.Errorf("server reflection: %w", err)
+	return nil, fmt.Errorf("the backend has no server reflection, neither v1 nor v1alpha: %w", err)
 }
 
 func ask(ctx context.Context, backend Backend, version string, services []string) (*Answer, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream, err := backend.Stream(ctx, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true},
-		"/grpc.reflection."+version+".ServerReflection/ServerReflectionInfo")
+		"/grpc.reflection."+version+".ServerReflection/ServerReflectionInfo",
+		grpc.MaxCallRecvMsgSize(maxBytes)) // Contracts are no messages of clients: their limit is another one.
 	if err != nil {
 		return nil, err
 	}
-	c := &conversation{stream: stream, files: map[string]*descriptorpb.FileDescriptorProto{}}
+	c := &conversation{stream: stream, files: map[string]*descriptorpb.FileDescriptorProto{}, imports: map[string]bool{}}
 	listed, err := c.list()
 	if err != nil {
 		return nil, err
 	}
 	if len(services) == 0 {
 		services = listed
+	}
+	if len(services) == 0 {
+		return nil, errors.New("the backend lists no service but those of grpc")
 	}
 	for _, service := range services {
 		if !slices.Contains(listed, service) {
@@ -92,14 +97,18 @@ func ask(ctx context.Context, backend Backend, version string, services []string
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
-	return &Answer{Version: version, Services: slices.Sorted(slices.Values(services)), Files: c.set()}, nil
+	if undefined := c.undefined(services); undefined != "" {
+		return nil, fmt.Errorf("service %s: no file of the backend's answer defines it", undefined)
+	}
+	return &Answer{Version: version, Services: slices.Compact(slices.Sorted(slices.Values(services))), Files: c.set()}, nil
 }
 
 // conversation is one stream of questions and answers.
 type conversation struct {
-	stream grpc.ClientStream
-	files  map[string]*descriptorpb.FileDescriptorProto
-	bytes  int
+	stream  grpc.ClientStream
+	files   map[string]*descriptorpb.FileDescriptorProto
+	imports map[string]bool // Of the files, whether they are here or not.
+	bytes   int
 }
 
 // errOdd says that an answer is of another kind than the question.
@@ -186,13 +195,27 @@ func (c *conversation) take(answer *reflectionv1.ServerReflectionResponse) error
 		if err := proto.Unmarshal(data, file); err != nil || file.GetName() == "" {
 			return errOdd
 		}
-		file.SourceCodeInfo = nil
-		if known := c.files[file.GetName()]; known != nil && !proto.Equal(known, file) {
+		if err := c.add(file); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add keeps a file.
+func (c *conversation) add(file *descriptorpb.FileDescriptorProto) error {
+	file.SourceCodeInfo = nil
+	if known := c.files[file.GetName()]; known != nil {
+		if !proto.Equal(known, file) {
 			return fmt.Errorf("the backend has two files %s that differ", file.GetName())
 		}
-		c.files[file.GetName()] = file
+		return nil
 	}
-	if len(c.files) > maxFiles {
+	c.files[file.GetName()] = file
+	for _, name := range file.GetDependency() {
+		c.imports[name] = true
+	}
+	if len(c.files) > maxFiles || len(c.imports) > maxFiles {
 		return fmt.Errorf("the backend's services need more than %d files", maxFiles)
 	}
 	return nil
@@ -200,43 +223,57 @@ func (c *conversation) take(answer *reflectionv1.ServerReflectionResponse) error
 
 // complete asks for imports until there is none that is missing.
 func (c *conversation) complete() error {
-	for {
-		missing := c.missing()
-		if len(missing) == 0 {
-			return nil
-		}
+	for missing := c.missing(); len(missing) > 0; missing = c.missing() {
 		for _, name := range missing {
 			if err := c.imported(name); err != nil {
 				return fmt.Errorf("import %s: %w", name, err)
 			}
 		}
 	}
+	return nil
 }
 
+// missing returns the imports that are not here, sorted.
 func (c *conversation) missing() []string {
 	var missing []string
-	for _, file := range c.files {
-		for _, name := range file.GetDependency() {
-			if c.files[name] == nil && !slices.Contains(missing, name) {
-				missing = append(missing, name)
-			}
+	for name := range c.imports {
+		if c.files[name] == nil {
+			missing = append(missing, name)
 		}
 	}
+	slices.Sort(missing)
 	return missing
+}
+
+// undefined returns a service that none of the files defines; empty if there is none.
+func (c *conversation) undefined(services []string) string {
+	defined := map[string]bool{}
+	for _, file := range c.files {
+		for _, service := range file.GetService() {
+			name := protoreflect.FullName(file.GetPackage()).Append(protoreflect.Name(service.GetName()))
+			defined[string(name)] = true
+		}
+	}
+	for _, service := range services {
+		if !defined[service] {
+			return service
+		}
+	}
+	return ""
 }
 
 // imported asks for one file. What protobuf itself defines, some backends don't have at hand.
 func (c *conversation) imported(name string) error {
+	if c.files[name] != nil { // It came with another one.
+		return nil
+	}
 	answer, err := c.ask(&reflectionv1.ServerReflectionRequest{
 		MessageRequest: &reflectionv1.ServerReflectionRequest_FileByFilename{FileByFilename: name},
 	})
-	if refused, ok := errors.AsType[*refusal](err); ok && refused.code == codes.NotFound && strings.HasPrefix(name, "google/protobuf/") {
-		file, unknown := protoregistry.GlobalFiles.FindFileByPath(name)
-		if unknown != nil {
-			return err
+	if _, refused := errors.AsType[*refusal](err); refused && strings.HasPrefix(name, "google/protobuf/") {
+		if file, unknown := protoregistry.GlobalFiles.FindFileByPath(name); unknown == nil {
+			return c.add(protodesc.ToFileDescriptorProto(file))
 		}
-		c.files[name] = protodesc.ToFileDescriptorProto(file)
-		return nil
 	}
 	if err != nil {
 		return err

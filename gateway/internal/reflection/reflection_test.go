@@ -8,12 +8,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/grpc/status"
@@ -30,7 +32,7 @@ type backend struct {
 	asked    int
 }
 
-func (b *backend) Stream(_ context.Context, _ *grpc.StreamDesc, method string) (grpc.ClientStream, error) {
+func (b *backend) Stream(_ context.Context, _ *grpc.StreamDesc, method string, _ ...grpc.CallOption) (grpc.ClientStream, error) {
 	versions := b.versions
 	if versions == nil {
 		versions = []string{"v1"}
@@ -105,6 +107,13 @@ func file(name string, imports ...string) *descriptorpb.FileDescriptorProto {
 	return &descriptorpb.FileDescriptorProto{Name: new(name), Dependency: imports, SourceCodeInfo: &descriptorpb.SourceCodeInfo{}}
 }
 
+// defines makes a file define a service such as a.A.
+func defines(service string, f *descriptorpb.FileDescriptorProto) *descriptorpb.FileDescriptorProto {
+	f.Package = new(service[:1])
+	f.Service = append(f.Service, &descriptorpb.ServiceDescriptorProto{Name: new(service[2:])})
+	return f
+}
+
 // shop is a backend with a service a.A in two files.
 func shop() *backend {
 	return &backend{answer: func(q *reflectionv1.ServerReflectionRequest) *reflectionv1.ServerReflectionResponse {
@@ -112,9 +121,9 @@ func shop() *backend {
 		case q.GetListServices() != "":
 			return list("grpc.reflection.v1.ServerReflection", "b.B", "grpc.health.v1.Health", "a.A")
 		case q.GetFileContainingSymbol() == "a.A":
-			return files(file("a.proto", "common.proto", "google/protobuf/any.proto"))
+			return files(defines("a.A", file("a.proto", "common.proto", "google/protobuf/any.proto")))
 		case q.GetFileContainingSymbol() == "b.B":
-			return files(file("b.proto", "common.proto"), file("common.proto"))
+			return files(defines("b.B", file("b.proto", "common.proto")), file("common.proto"))
 		case q.GetFileByFilename() == "common.proto":
 			return files(file("common.proto"))
 		}
@@ -170,6 +179,18 @@ func TestAskRefuses(t *testing.T) {
 				return list(slices.Repeat([]string{"a.A"}, maxServices+1)...)
 			}
 			return nil
+		},
+		"service a.A: no file of the backend's answer defines it": func(q *reflectionv1.ServerReflectionRequest) *reflectionv1.ServerReflectionResponse {
+			if q.GetFileContainingSymbol() != "" {
+				return files(defines("a.Other", file("a.proto")))
+			}
+			return shop().answer(q)
+		},
+		"need more than 5000 files": func(q *reflectionv1.ServerReflectionRequest) *reflectionv1.ServerReflectionResponse {
+			if q.GetFileContainingSymbol() != "" {
+				return files(file("a.proto", manyNames(maxFiles+1)...))
+			}
+			return shop().answer(q)
 		},
 		"EOF": func(*reflectionv1.ServerReflectionRequest) *reflectionv1.ServerReflectionResponse { return nil },
 		"does not fit the question": func(*reflectionv1.ServerReflectionRequest) *reflectionv1.ServerReflectionResponse {
@@ -228,9 +249,97 @@ func TestAskRefuses(t *testing.T) {
 			t.Errorf("%v, %v, want %s", got, err, want)
 		}
 	}
-	if _, err := Ask(t.Context(), &backend{versions: []string{"v2"}}, nil); status.Code(err) != codes.Unimplemented {
+	_, err := Ask(t.Context(), &backend{versions: []string{"v2"}}, nil)
+	if status.Code(err) != codes.Unimplemented || !strings.Contains(err.Error(), "no server reflection, neither v1 nor v1alpha") {
 		t.Errorf("a backend without reflection: %v", err)
 	}
+}
+
+func manyNames(n int) []string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = strconv.Itoa(i)
+	}
+	return names
+}
+
+// TestAskTakesAServiceOnce has a backend that lists one twice, and that refuses what protobuf defines in a way of its own.
+func TestAskTakesAServiceOnce(t *testing.T) {
+	b := shop()
+	b.answer = func(q *reflectionv1.ServerReflectionRequest) *reflectionv1.ServerReflectionResponse {
+		switch {
+		case q.GetListServices() != "":
+			return list("a.A", "a.A")
+		case strings.HasPrefix(q.GetFileByFilename(), "google/"):
+			return refuse(codes.InvalidArgument)
+		}
+		return shop().answer(q)
+	}
+	got, err := Ask(t.Context(), b, nil)
+	if err != nil || !slices.Equal(got.Services, []string{"a.A"}) {
+		t.Errorf("%v %v", got, err)
+	}
+}
+
+func TestAskABackendThatListsNothing(t *testing.T) {
+	b := &backend{answer: func(*reflectionv1.ServerReflectionRequest) *reflectionv1.ServerReflectionResponse {
+		return list("grpc.health.v1.Health")
+	}}
+	if got, err := Ask(t.Context(), b, nil); err == nil || !strings.Contains(err.Error(), "lists no service") {
+		t.Errorf("%v %v", got, err)
+	}
+}
+
+// scripted is a backend that answers with one message after another, whatever it is asked.
+type scripted struct {
+	stream
+
+	answers [][]byte
+}
+
+func (s *scripted) Stream(context.Context, *grpc.StreamDesc, string, ...grpc.CallOption) (grpc.ClientStream, error) {
+	return s, nil
+}
+
+func (*scripted) SendMsg(m any) error {
+	m.(*call.Message).Free()
+	return nil
+}
+
+func (s *scripted) RecvMsg(m any) error {
+	if len(s.answers) == 0 {
+		return io.EOF
+	}
+	m.(*call.Message).Reset(mem.BufferSlice{mem.SliceBuffer(s.answers[0])})
+	s.answers = s.answers[1:]
+	return nil
+}
+
+// FuzzAsk has a backend that says anything: what is taken of it is complete.
+func FuzzAsk(f *testing.F) {
+	wire := func(m proto.Message) []byte {
+		data, err := proto.Marshal(m)
+		if err != nil {
+			f.Fatal(err)
+		}
+		return data
+	}
+	f.Add(wire(list("a.A")), wire(files(defines("a.A", file("a.proto", "common.proto")))), wire(files(file("common.proto"))))
+	f.Add(wire(list("a.A")), wire(files(defines("a.A", file("a.proto")), file("a.proto"))), []byte{})
+	f.Add(wire(list("a.A")), wire(refuse(codes.NotFound)), []byte("garbage"))
+	f.Fuzz(func(t *testing.T, listed, defined, imported []byte) {
+		got, err := Ask(t.Context(), &scripted{answers: [][]byte{listed, defined, imported}}, nil)
+		if err != nil {
+			return
+		}
+		for _, file := range got.Files.GetFile() {
+			for _, name := range file.GetDependency() {
+				if !slices.Contains(names(got), name) {
+					t.Errorf("%s is not there", name)
+				}
+			}
+		}
+	})
 }
 
 func TestKeep(t *testing.T) {

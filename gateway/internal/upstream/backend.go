@@ -100,9 +100,11 @@ func (b *Backend) Connect() { b.conn.Connect() }
 func (b *Backend) Close() error { return b.release() }
 
 // Stream sends a call down the attempt chain and returns the stream of raw messages that answers it. The context's end
-// ends the call.
-func (c *connection) Stream(ctx context.Context, desc *grpc.StreamDesc, method string) (grpc.ClientStream, error) {
-	return c.attempt(ctx, desc, c.conn, method)
+// ends the call. Options override those of the connection.
+func (c *connection) Stream(
+	ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption,
+) (grpc.ClientStream, error) {
+	return c.attempt(ctx, desc, c.conn, method, opts...)
 }
 
 // pick is the end of the attempt chain: the balancer picks an instance, and the call is sent.
