@@ -151,13 +151,21 @@ func checkServices(cfg *configv1.Config, doc *document) {
 			path := fmt.Sprintf("backends[%d].services[%d]", i, j)
 			for _, before := range homes[service] {
 				if before.backend != b && !apart(before.backend, b) {
-					doc.refuse(path, "%s is also in backend %q%s; remove it from one of them, or bind one to hosts",
-						service, before.backend.GetName(), doc.where(before.path))
+					doc.refuse(path, "%s is also in backend %q%s; %s",
+						service, before.backend.GetName(), doc.where(before.path), remedyForTwo(before.backend, b))
 				}
 			}
 			homes[service] = append(homes[service], home{b, path})
 		}
 	}
+}
+
+// remedyForTwo says how two backends can be told apart that have the same service.
+func remedyForTwo(a, b *configv1.Backend) string {
+	if a.GetReflection() != nil || b.GetReflection() != nil {
+		return "name the services of both, it in one of them, or bind one to hosts"
+	}
+	return "remove it from one of them, or bind one to hosts"
 }
 
 // apart tells whether it is clear which of two backends a host leads to: a bound one wins over one that is not bound.

@@ -50,7 +50,7 @@ func Load(path string) (*File, error) {
 // directory. The files that the configuration names are not opened. The environment is that of the process. The error
 // holds every problem found, one after another, and its text ends without a line break. Parse is safe for concurrent use.
 func Parse(name string, data []byte) (*File, error) {
-	doc, err := readDocument(name, data)
+	doc, err := readDocument(name, data, "listeners and backends")
 	if err != nil {
 		return nil, err
 	}

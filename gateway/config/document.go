@@ -33,15 +33,15 @@ func newDocument(name string) *document {
 	}
 }
 
-// readDocument reads the tree. What it refuses leaves nothing to go on with.
-func readDocument(name string, data []byte) (*document, error) {
+// readDocument reads the tree. What it refuses leaves nothing to go on with. A file without content lacks what it needs.
+func readDocument(name string, data []byte, needs string) (*document, error) {
 	doc := newDocument(name)
 	doc.text = normalize(data)
 	doc.problems.lines = strings.Split(string(doc.text), "\n")
 	if err := doc.checkText(); err != nil {
 		return nil, err
 	}
-	if err := doc.readTree(); err != nil {
+	if err := doc.readTree(needs); err != nil {
 		return nil, err
 	}
 	doc.checkPlain(doc.root)
@@ -69,7 +69,7 @@ func (d *document) checkText() error {
 	return nil
 }
 
-func (d *document) readTree() error {
+func (d *document) readTree(needs string) error {
 	decoder := yaml.NewDecoder(bytes.NewReader(d.text))
 	var first, second yaml.Node
 	err := decoder.Decode(&first)
@@ -77,7 +77,7 @@ func (d *document) readTree() error {
 		return d.syntaxError(err)
 	}
 	if err != nil || len(first.Content) != 1 || isNull(first.Content[0]) {
-		return fmt.Errorf("%s: the configuration is empty; it needs at least listeners and backends", d.name)
+		return fmt.Errorf("%s: the configuration is empty; it needs at least %s", d.name, needs)
 	}
 	d.root = first.Content[0]
 	switch err := decoder.Decode(&second); {

@@ -45,6 +45,9 @@ documentation: {summary: whatever}
 			t.Errorf("%s is not in %s", want, text)
 		}
 	}
+	if origin := got.Origin("http.rules[1]"); origin != "service.yaml:12" {
+		t.Error(origin)
+	}
 	explained := got.Explain(At("http.rules[1].selector", errors.New("no such method")))
 	if explained == nil || !strings.Contains(explained.Error(), "service.yaml:12:17 http.rules[1].selector: no such method") {
 		t.Errorf("%v", explained)
@@ -58,7 +61,10 @@ func TestLoadServiceRefuses(t *testing.T) {
 		"http: {rules: [{selektor: a.B.C}]}\n": `service.yaml:1:17 unknown field "selektor"`,
 		"http: {rules: {}}\n":                  "must be a list",
 		"http: {rules: [{selector: a.B.C, get: /a, post: /b}]}\n": "get and post exclude each other; remove one",
-		"http: [\n": "not valid YAML",
+		"http: [\n":                           "not valid YAML",
+		"":                                    "service.yaml: the configuration is empty; it needs at least type: google.api.Service and http",
+		"type: google.api.Servis\nhttp: {}\n": "service.yaml:1:7 type: must be google.api.Service",
+		"http: {}\nname: x\nhttp: {}\n":       "service.yaml:3:1 http stands twice, the first time on line 1; remove one",
 	} {
 		if _, err := LoadService(service(t, text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", text, err)
