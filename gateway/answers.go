@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -23,19 +22,10 @@ type answers struct {
 
 // answer is what one backend has told.
 type answer struct {
-	backend string
-	said    *reflection.Answer
-	asked   time.Time // When the backend was asked last; when the cache was written, if that is where it comes from.
-	cached  bool
-}
-
-// source makes a source of contracts of it.
-func (a *answer) source() (*schema.Source, error) {
-	name := fmt.Sprintf("reflection of backend %s (%s)", a.backend, a.said.Version)
-	if a.cached {
-		name = fmt.Sprintf("cache of backend %s (of %s)", a.backend, a.asked.Format("2006-01-02 15:04"))
-	}
-	return schema.NewSource(name, a.said.Files)
+	said   *reflection.Answer
+	source *schema.Source
+	asked  time.Time // When the backend was asked last; when the cache was written, if that is where it comes from.
+	cached bool
 }
 
 // asker asks one backend.
@@ -50,13 +40,26 @@ type asker struct {
 	cache    string // A file; empty if there is none.
 }
 
-// key is the same for those who would be told the same.
-func (p asker) key() string { return p.name + " " + p.target + " " + strings.Join(p.services, ",") }
+// key is the same for those who ask the same backend. A backend that serves more than it was asked for has told at least that.
+func (p asker) key() string { return p.name + " " + p.target }
+
+// understand makes an answer of what was said.
+func (p asker) understand(said *reflection.Answer, asked time.Time, cached bool) (*answer, error) {
+	name := fmt.Sprintf("reflection of backend %s (%s)", p.name, said.Version)
+	if cached {
+		name = fmt.Sprintf("cache of backend %s (of %s)", p.name, asked.Format("2006-01-02 15:04"))
+	}
+	source, err := schema.NewSource(name, said.Files, said.Services...)
+	if err != nil {
+		return nil, err
+	}
+	return &answer{said: said, source: source, asked: asked, cached: cached}, nil
+}
 
 // of returns what the backend tells, or has told, or nil if nothing is known of it. It waits for a backend only if nothing
-// is known. Nobody else knows of a new answer before it is set.
+// is known. Nobody else knows of a new answer before it is in force.
 func (as *answers) of(p asker) *answer {
-	before := as.get(p.key())
+	before := as.last(p)
 	if before == nil {
 		before = p.remember()
 	}
@@ -68,20 +71,21 @@ func (as *answers) of(p asker) *answer {
 	return before
 }
 
-func (as *answers) get(key string) *answer {
+// last returns what the backend has told this process; nil if that is nothing.
+func (as *answers) last(p asker) *answer {
 	as.mu.Lock()
 	defer as.mu.Unlock()
-	return as.known[key]
+	return as.known[p.key()]
 }
 
-// set notes an answer; nil forgets it.
-func (as *answers) set(key string, a *answer) {
+// set notes an answer.
+func (as *answers) set(p asker, a *answer) {
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	if as.known == nil {
 		as.known = map[string]*answer{}
 	}
-	as.known[key] = a
+	as.known[p.key()] = a
 }
 
 // inForce is an answer that a configuration was compiled with.
@@ -91,13 +95,14 @@ type inForce struct {
 	answer *answer
 }
 
-// commit notes the answers of a configuration, and keeps what is new for a start without the backends.
+// commit notes the answers of a configuration that is in force, and keeps what is new for a start without the backends.
 func (as *answers) commit(all []inForce) {
 	for _, f := range all {
-		if before := as.get(f.key()); !f.answer.cached && (before == nil || before.cached || !f.answer.said.Equal(before.said)) {
+		before := as.last(f.asker)
+		as.set(f.asker, f.answer)
+		if !f.answer.cached && (before == nil || before.cached || !f.answer.said.Equal(before.said)) {
 			f.keep(f.answer)
 		}
-		as.set(f.key(), f.answer)
 	}
 }
 
@@ -109,9 +114,7 @@ func (p asker) ask(patient bool) (*answer, error) {
 	for {
 		said, err := reflection.Ask(ctx, p.backend, p.services)
 		if err == nil {
-			a := &answer{backend: p.name, said: said, asked: time.Now()}
-			_, err = a.source()
-			return a, err
+			return p.understand(said, time.Now(), false)
 		}
 		if !patient || !sleep(ctx, wait) {
 			return nil, err
@@ -142,8 +145,8 @@ func (p asker) remember() *answer {
 	}
 	said, written, err := reflection.Kept(p.cache)
 	if err == nil {
-		a := &answer{backend: p.name, said: said, asked: written, cached: true}
-		if _, err = a.source(); err == nil {
+		var a *answer
+		if a, err = p.understand(said, written, true); err == nil {
 			return a
 		}
 	}

@@ -5,13 +5,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/cardea-gateway/cardea/gateway/config"
 	"github.com/cardea-gateway/cardea/gateway/internal/reflection"
@@ -21,7 +20,7 @@ import (
 
 // Contract is where the contract of a service comes from.
 type Contract struct {
-	// Service is the full name of the service.
+	// Service is the full name of the service. It is empty for a backend that has not told its services yet.
 	Service string
 	// Backend is the name of the backend that serves it.
 	Backend string
@@ -39,6 +38,22 @@ func (g *Gateway) Contracts() []Contract {
 
 // gather collects the contracts of the configuration, and fills in the services of backends that tell them.
 func (c *compiler) gather() {
+	sources := append(c.images(), c.reflected()...)
+	var served []string
+	for _, b := range c.cfg.GetBackends() {
+		served = append(served, b.GetServices()...)
+	}
+	set, err := schema.NewSet(served, sources...)
+	c.fail(config.At("descriptors", err))
+	c.set = set
+	for i, file := range c.cfg.GetDescriptors().GetServiceConfigs() {
+		c.fail(c.setRules(fmt.Sprintf("descriptors.service_configs[%d]", i), file))
+	}
+	c.programs = programs(c.cfg, c.set)
+}
+
+// images reads the descriptor images, and those in folders.
+func (c *compiler) images() []*schema.Source {
 	var sources []*schema.Source
 	descriptors := c.cfg.GetDescriptors()
 	for i, image := range descriptors.GetImages() {
@@ -52,13 +67,7 @@ func (c *compiler) gather() {
 			sources = c.addImage(sources, field, image)
 		}
 	}
-	set, err := schema.NewSet(append(sources, c.reflected()...)...)
-	c.fail(config.At("descriptors", err))
-	c.set = set
-	for i, file := range descriptors.GetServiceConfigs() {
-		c.fail(c.setRules(fmt.Sprintf("descriptors.service_configs[%d]", i), file))
-	}
-	c.programs = programs(c.cfg, c.set)
+	return sources
 }
 
 func (c *compiler) addImage(sources []*schema.Source, field, image string) []*schema.Source {
@@ -76,11 +85,23 @@ func (c *compiler) setRules(field, path string) error {
 	if err != nil {
 		return config.At(field, err)
 	}
+	c.rules = append(c.rules, file.HTTP())
 	var failures []error
 	for i, rule := range file.HTTP().GetRules() {
-		failures = append(failures, config.At(fmt.Sprintf("http.rules[%d].selector", i), c.set.SetRule(rule)))
+		if c.awaits(rule.GetSelector()) {
+			c.options.log.Warn("a rule waits for a backend's contract", "selector", rule.GetSelector(), "rule", file.Origin(ruleAt(i)))
+			continue
+		}
+		failures = append(failures, config.At(ruleAt(i)+".selector", c.set.SetRule(rule, file.Origin(ruleAt(i)))))
 	}
 	return config.At(field, file.Explain(errors.Join(failures...)))
+}
+
+func ruleAt(i int) string { return fmt.Sprintf("http.rules[%d]", i) }
+
+// awaits tells whether a selector may name a method of a backend that has not told its contract yet: that is no mistake.
+func (c *compiler) awaits(selector string) bool {
+	return len(c.silent) > 0 && c.set.Service(string(protoreflect.FullName(selector).Parent())) == nil
 }
 
 // reflected returns the contracts that backends tell by server reflection.
@@ -89,42 +110,38 @@ func (c *compiler) reflected() []*schema.Source {
 	var asking sync.WaitGroup
 	for i, b := range c.cfg.GetBackends() {
 		if b.GetReflection() != nil && c.backends[i] != nil {
-			asking.Go(func() { told[i] = c.answerOf(c.asker(c.source, c.source.GetBackends()[i], c.backends[i])) })
+			asking.Go(func() { told[i] = c.consult(c.askerAt(i)) })
 		}
 	}
 	asking.Wait()
 	var sources []*schema.Source
 	for i, a := range told {
-		if a == nil {
-			continue
+		switch b := c.cfg.GetBackends()[i]; {
+		case a != nil:
+			c.out.told = append(c.out.told, inForce{c.askerAt(i), a})
+			sources = append(sources, a.source)
+			if len(b.GetServices()) == 0 {
+				b.Services = slices.Clone(a.said.Services)
+			}
+		case b.GetReflection() != nil:
+			c.silent = append(c.silent, b.GetName())
 		}
-		c.told = append(c.told, inForce{c.asker(c.source, c.source.GetBackends()[i], c.backends[i]), a})
-		source, err := a.source()
-		if err != nil {
-			c.fail(config.At(fmt.Sprintf("backends[%d].reflection", i), err))
-			continue
-		}
-		sources = append(sources, source)
-		if b := c.cfg.GetBackends()[i]; len(b.GetServices()) == 0 {
-			b.Services = a.said.Services
-		}
+	}
+	if len(sources) > 0 {
+		c.fail(config.Complete(c.cfg)) // What backends tell must pass where it would have to in the file.
 	}
 	return sources
 }
 
-// answerOf returns what a backend tells, or has told; nil if nothing is known of it.
-func (c *compiler) answerOf(p asker) *answer {
-	if !c.asks {
-		return c.answers.get(p.key())
-	}
-	return c.answers.of(p)
+func (c *compiler) askerAt(i int) asker {
+	return c.asker(c.source, c.source.GetBackends()[i], c.backends[i])
 }
 
 // asker returns who asks a backend.
 func (g *Gateway) asker(cfg *configv1.Config, b *configv1.Backend, backend reflection.Backend) asker {
 	return asker{
 		ctx: g.stopping, log: g.options.log, backend: backend, name: b.GetName(), target: b.GetTarget(),
-		services: slices.Clone(b.GetServices()), timeout: b.GetReflection().GetTimeout().AsDuration(),
+		services: b.GetServices(), timeout: b.GetReflection().GetTimeout().AsDuration(),
 		cache: cacheFile(cfg.GetDescriptors().GetCacheDirectory(), b.GetName(), b.GetTarget()),
 	}
 }
@@ -133,25 +150,32 @@ func (g *Gateway) asker(cfg *configv1.Config, b *configv1.Backend, backend refle
 func (c *compiler) origins() {
 	for _, b := range c.cfg.GetBackends() {
 		for _, service := range b.GetServices() {
-			found, _ := c.set.Contract(service)
+			found := c.set.Contract(service)
 			c.out.contracts = append(c.out.contracts, Contract{
 				Service: service, Backend: b.GetName(), Source: found.Source, Digest: found.Digest,
 			})
 		}
+		if len(b.GetServices()) == 0 {
+			c.out.contracts = append(c.out.contracts, Contract{Backend: b.GetName()})
+		}
 	}
 }
 
-// fingerprintOf hashes what makes the configuration: the message, and what the files say that it names.
+// fingerprintOf hashes what makes the configuration: the message, and what the files hold that it names, as they were read.
 func (c *compiler) fingerprintOf() string {
 	h := sha256.New()
-	wire, err := proto.MarshalOptions{Deterministic: true}.Marshal(c.cfg)
-	c.fail(err)
-	h.Write(wire)
-	fmt.Fprintf(h, "%s\n", strings.Join(c.set.Digests(), "\n"))
-	for _, file := range c.cfg.GetDescriptors().GetServiceConfigs() {
-		if data, err := os.ReadFile(file); err == nil { // Whoever loads it explains the error.
-			h.Write(data)
-		}
+	add := func(m proto.Message) {
+		wire, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+		c.fail(err)
+		fmt.Fprintf(h, "%d\n", len(wire))
+		h.Write(wire)
+	}
+	add(c.cfg)
+	for _, digest := range c.set.Digests() {
+		fmt.Fprintln(h, digest)
+	}
+	for _, rules := range c.rules {
+		add(rules)
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

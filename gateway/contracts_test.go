@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	gocmp "github.com/google/go-cmp/cmp"
 	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -53,8 +55,9 @@ func liveFile(methods ...string) *descriptorpb.FileDescriptorProto {
 
 // live is a backend that tells its contract, which may change while it runs.
 type live struct {
-	files  atomic.Pointer[protoregistry.Files]
-	server *grpc.Server
+	files   atomic.Pointer[protoregistry.Files]
+	server  *grpc.Server
+	service string // Empty: live.Live.
 }
 
 func (l *live) set(t *testing.T, file *descriptorpb.FileDescriptorProto) {
@@ -102,7 +105,7 @@ func (l *live) FindDescriptorByName(name protoreflect.FullName) (protoreflect.De
 }
 
 func (l *live) GetServiceInfo() map[string]grpc.ServiceInfo {
-	return map[string]grpc.ServiceInfo{"live.Live": {}, "grpc.reflection.v1.ServerReflection": {}}
+	return map[string]grpc.ServiceInfo{cmp.Or(l.service, "live.Live"): {}, "grpc.reflection.v1.ServerReflection": {}}
 }
 
 // mixedCodec leaves the bytes of a service alone, and reads those of reflection.
@@ -220,11 +223,7 @@ func TestContractChangesWhileCallsRun(t *testing.T) {
 	if gw.Contracts()[0].Digest == digest {
 		t.Error("the digest is the same for another contract")
 	}
-	broken := liveFile("Echo")
-	again := proto.CloneOf(broken.GetService()[0].GetMethod()[0]) // With the same path.
-	again.Name = new("Again")
-	broken.Service[0].Method = append(broken.Service[0].Method, again)
-	l.set(t, broken)
+	l.set(t, ambiguousFile())
 	eventually(t, "a report of the broken contract", func() bool {
 		return strings.Contains(gw.log.String(), "live.Live.Echo of backend live and live.Live.Again of backend live are ambiguous")
 	})
@@ -329,12 +328,27 @@ func TestContractOfImageAndReflectionConflict(t *testing.T) {
 	}
 	writeImage(t, filepath.Join(folder, "live.binpb"), liveFile("Echo", "Shout"))
 	err := gw.Reload(t.Context(), gateway.TriggerAPI)
-	want := "image live.binpb and reflection of backend live (v1) have different contracts for the service live.Live: they differ in the method Shout of live.Live"
+	want := "/live.binpb and reflection of backend live (v1) have different contracts for the service live.Live: they differ in the method Shout of live.Live"
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v", err)
 	}
 	if a := send(t, gw.running, http.MethodGet, "/v1/echo/x", ""); a.StatusCode != 200 {
 		t.Errorf("%d", a.StatusCode)
+	}
+}
+
+// TestChangeOfATypeThatNoMethodNeeds adds a type that only details of errors hold.
+func TestChangeOfATypeThatNoMethodNeeds(t *testing.T) {
+	l := &live{}
+	l.set(t, liveFile("Echo"))
+	gw := openFile(t, liveYAML(l.serve(t, "127.0.0.1:0", false), "", ""))
+	digest := gw.Contracts()[0].Digest
+	more := liveFile("Echo")
+	more.MessageType = append(more.MessageType, &descriptorpb.DescriptorProto{Name: new("Detail")})
+	l.set(t, more)
+	eventually(t, "a reload", func() bool { return strings.Contains(gw.log.String(), "msg=reloaded trigger=descriptors") })
+	if gw.Contracts()[0].Digest != digest {
+		t.Error("the contract of the service has not changed, but its digest has")
 	}
 }
 
@@ -381,4 +395,142 @@ func TestServiceConfiguration(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "service.yaml:3:15 http.rules[0].selector: the selector live.Live.Eko names no method of a known contract; did you mean live.Live.Echo?") {
 		t.Errorf("%v", err)
 	}
+}
+
+// TestConfigurationWaitsForABackend starts without a backend of which policies and rules speak.
+func TestConfigurationWaitsForABackend(t *testing.T) {
+	rules := filepath.Join(t.TempDir(), "service.yaml")
+	text := "type: google.api.Service\nhttp:\n  rules:\n  - selector: live.Live.Echo\n    get: /v2/{text}\n"
+	if err := os.WriteFile(rules, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	address := freeAddress(t)
+	gw := openFile(t, liveYAML(address, "", `descriptors: {service_configs: [`+rules+`]}
+policies: [{selectors: [live.Live.Shout], policy: {auth: {}}}]
+`))
+	if diff := gocmp.Diff([]gateway.Contract{{Backend: "live"}}, gw.Contracts()); diff != "" {
+		t.Error(diff)
+	}
+	for _, want := range []string{"a rule waits", "service.yaml:4", "matches no method of the services that are known so far"} {
+		if !strings.Contains(gw.log.String(), want) {
+			t.Errorf("the log does not say %q", want)
+		}
+	}
+	l := &live{}
+	l.set(t, liveFile("Echo", "Shout"))
+	l.serve(t, address, false)
+	becomes(t, gw.running, "/v2/x", 200)
+	if a := send(t, gw.running, http.MethodGet, "/v1/shout/x", ""); a.StatusCode == 200 {
+		t.Errorf("the policy that closes a method came too late: %d", a.StatusCode)
+	}
+}
+
+// TestBackendCannotTakeAServiceOfAnother has a backend that lists the service of another one.
+func TestBackendCannotTakeAServiceOfAnother(t *testing.T) {
+	owner, thief := &live{}, &live{}
+	owner.set(t, liveFile("Echo"))
+	thief.set(t, liveFile("Echo"))
+	const why = "live.Live is also in backend"
+	text := fmt.Sprintf(`listeners: [{address: "127.0.0.1:0"}]
+admin: {address: "127.0.0.1:0"}
+backends:
+  - {name: thief, target: "static:///%s", reflection: {interval: 100ms, timeout: 500ms}}
+  - {name: owner, target: "static:///%s", services: [live.Live]}
+`, freeAddress(t), owner.serve(t, "127.0.0.1:0", false))
+	gw := openFile(t, text)
+	if got := gw.Routes(); len(got) != 1 || got[0].Backend != "owner" {
+		t.Fatalf("%+v", got)
+	}
+	_, target, _ := strings.Cut(text, "static:///")
+	target, _, _ = strings.Cut(target, `"`)
+	thief.serve(t, target, false)
+	eventually(t, "a refusal", func() bool { return strings.Contains(gw.log.String(), why) })
+	if got := gw.Routes(); got[0].Backend != "owner" {
+		t.Errorf("%+v", got)
+	}
+	if _, err := gateway.Open(gw.file); err == nil || !strings.Contains(err.Error(), why) {
+		t.Errorf("a start: %v", err)
+	}
+}
+
+// TestContractsAreNoMessages has a limit for messages that no contract fits into.
+func TestContractsAreNoMessages(t *testing.T) {
+	l := &live{}
+	l.set(t, liveFile("Echo"))
+	gw := openFile(t, liveYAML(l.serve(t, "127.0.0.1:0", false), "", "limits: {max_message_bytes: 100}\n"))
+	if a := send(t, gw.running, http.MethodGet, "/v1/echo/x", ""); a.StatusCode != 200 {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+}
+
+// twoYAML is a configuration for two backends with one service, each for a host of its own.
+func twoYAML(one, two, more string) string {
+	return fmt.Sprintf(`listeners: [{address: "127.0.0.1:0"}]
+admin: {address: "127.0.0.1:0"}
+access_log: {disabled: true}
+backends:
+  - {name: one, target: "static:///%s", hosts: [one.example], reflection: {interval: 100ms, timeout: 500ms}}
+  - {name: two, target: "static:///%s", hosts: [two.example], reflection: {interval: 100ms, timeout: 500ms}}
+%s`, one, two, more)
+}
+
+// ambiguousFile is a contract that can't be compiled.
+func ambiguousFile() *descriptorpb.FileDescriptorProto {
+	file := liveFile("Echo")
+	again := proto.CloneOf(file.GetService()[0].GetMethod()[0]) // With the same path.
+	again.Name = new("Again")
+	file.Service[0].Method = append(file.Service[0].Method, again)
+	return file
+}
+
+// TestContractOfTwoBackendsChanges rolls out a contract that two backends share: one after the other has another one.
+func TestContractOfTwoBackendsChanges(t *testing.T) {
+	one, two := &live{}, &live{}
+	one.set(t, liveFile("Echo"))
+	two.set(t, liveFile("Echo"))
+	gw := openFile(t, twoYAML(one.serve(t, "127.0.0.1:0", false), two.serve(t, "127.0.0.1:0", true), ""))
+	digest := gw.Contracts()[0].Digest
+	one.set(t, liveFile("Echo", "Shout"))
+	eventually(t, "a refusal", func() bool { return strings.Contains(gw.log.String(), "have different contracts") })
+	two.set(t, liveFile("Echo", "Shout"))
+	eventually(t, "the contract of both", func() bool { return gw.Contracts()[0].Digest != digest })
+	if got := gw.Contracts(); got[0].Digest != got[1].Digest {
+		t.Errorf("%+v", got)
+	}
+}
+
+// otherFile is a contract beside that of the live service.
+func otherFile(methods ...string) *descriptorpb.FileDescriptorProto {
+	file := liveFile(methods...)
+	file.Service[0].Name = new("Other")
+	for _, m := range file.GetService()[0].GetMethod() {
+		options := &descriptorpb.MethodOptions{}
+		proto.SetExtension(options, annotations.E_Http, &annotations.HttpRule{Pattern: &annotations.HttpRule_Get{Get: "/other/" + m.GetName()}})
+		m.Options = options
+	}
+	return file
+}
+
+// TestBrokenContractHoldsUpNobody has a backend whose contract can't be compiled: another one's is put in force all the same,
+// and so is a changed configuration.
+func TestBrokenContractHoldsUpNobody(t *testing.T) {
+	broken, sound := &live{}, &live{service: "live.Other"}
+	broken.set(t, liveFile("Echo"))
+	sound.set(t, otherFile("Echo"))
+	one, two := broken.serve(t, "127.0.0.1:0", false), sound.serve(t, "127.0.0.1:0", false)
+	gw := openFile(t, twoYAML(one, two, ""))
+	before := gw.Contracts()
+	broken.set(t, ambiguousFile())
+	eventually(t, "a refusal", func() bool { return strings.Contains(gw.log.String(), "are ambiguous") })
+	sound.set(t, otherFile("Echo", "Shout"))
+	eventually(t, "the other contract", func() bool { return gw.Contracts()[1].Digest != before[1].Digest })
+	gw.reload(t, twoYAML(one, two, "drain_timeout: 1s\n"))
+	if got := gw.Contracts(); got[0].Digest != before[0].Digest {
+		t.Errorf("%+v", got)
+	}
+	if !strings.Contains(gw.log.String(), "it stays at what they have told before") {
+		t.Error("nobody is told that a contract was left out")
+	}
+	broken.set(t, liveFile("Echo", "Shout"))
+	eventually(t, "the mended contract", func() bool { return gw.Contracts()[0].Digest != before[0].Digest })
 }

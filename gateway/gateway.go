@@ -37,7 +37,8 @@ type Gateway struct {
 	running atomic.Pointer[snapshot]
 	answers answers
 
-	enforced chan struct{} // Has an element after another configuration was put in force.
+	attempts  atomic.Int64  // Of which each may have made room for a contract that was refused before.
+	attempted chan struct{} // Has an element after one.
 
 	handedOver chan struct{} // Closed once another process serves the addresses.
 	handOver   sync.Once
@@ -98,7 +99,7 @@ func newGateway(opts []Option) *Gateway {
 	o := newOptions(opts)
 	g := &Gateway{
 		options: o, metrics: telemetry.NewMetrics(o.version), health: health.NewServer(),
-		handedOver: make(chan struct{}), enforced: make(chan struct{}, 1),
+		handedOver: make(chan struct{}), attempted: make(chan struct{}, 1),
 	}
 	g.stopping, g.stop = context.WithCancelCause(context.Background()) //nolint:forbidigo // A gateway outlives whoever makes it.
 	return g
@@ -106,7 +107,7 @@ func newGateway(opts []Option) *Gateway {
 
 // begin puts the first configuration in force.
 func (g *Gateway) begin(cfg *configv1.Config, file *config.File) error {
-	s, err := g.compile(cfg, true)
+	s, err := g.compile(cfg, g.answers.of)
 	_, certificates := g.wants(cfg)
 	if err := errors.Join(err, certificates); err != nil {
 		if s != nil {

@@ -19,6 +19,7 @@ type snapshot struct {
 	source    *configv1.Config // As it was given.
 	cfg       *configv1.Config // With the services that backends have told.
 	contracts []Contract
+	told      []inForce    // The answers of backends that it was compiled with.
 	file      *config.File // Nil where the configuration was built in code.
 	digest    string
 	faces     map[string]*sites // By the listener's key.

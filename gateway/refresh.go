@@ -6,18 +6,18 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cardea-gateway/cardea/gateway/internal/reflection"
+	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
 )
 
-// turn is when to ask a backend again for its contracts.
+// turn is when to ask a backend again for its contracts, and what it tells that is not in force.
 type turn struct {
 	asker
 
 	interval time.Duration
 	due      time.Time
-	wait     time.Duration      // Until the next attempt, after a failure.
-	news     *answer            // That is not in force yet.
-	refused  *reflection.Answer // That the configuration can't be compiled with; it is not tried again.
+	wait     time.Duration // Until the next attempt, after a failure.
+	offer    *answer       // Nil where the backend tells what is in force.
+	tried    int64         // One more than the number of attempts after which the offer was refused; 0 before that.
 }
 
 // never is when nobody has to be asked.
@@ -32,42 +32,42 @@ func (g *Gateway) refresh(ctx context.Context) {
 	turns := map[string]*turn{}
 	for {
 		turns = g.takeTurns(ctx, turns)
-		next := time.Now().Add(never)
-		for _, t := range turns {
-			if t.due.Before(next) {
-				next = t.due
-			}
-		}
-		timer := time.NewTimer(time.Until(next))
+		timer := time.NewTimer(time.Until(nextOf(turns)))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
 			return
-		case <-g.enforced: // There may be other backends.
+		case <-g.attempted: // There may be other backends.
 			timer.Stop()
 		case <-timer.C:
 		}
 	}
 }
 
-// takeTurns asks whose turn it is, all at a time, and returns the turns of the configuration in force.
+func nextOf(turns map[string]*turn) time.Time {
+	next := time.Now().Add(never)
+	for _, t := range turns {
+		if t.due.Before(next) {
+			next = t.due
+		}
+	}
+	return next
+}
+
+// takeTurns asks whose turn it is, all at a time, puts in force what is new, and returns the turns of the configuration that
+// was in force.
 func (g *Gateway) takeTurns(ctx context.Context, before map[string]*turn) map[string]*turn {
 	s := g.current()
 	turns := g.turns(ctx, s, before)
 	var asking sync.WaitGroup
 	for _, t := range turns {
 		if !time.Now().Before(t.due) {
-			asking.Go(func() { t.news = g.again(t) })
+			asking.Go(func() { g.again(t) })
 		}
 	}
 	asking.Wait()
 	s.release()
-	for _, t := range turns {
-		if t.news != nil {
-			g.adopt(t, t.news)
-			t.news = nil
-		}
-	}
+	g.adopt(turns)
 	return turns
 }
 
@@ -83,7 +83,7 @@ func (g *Gateway) turns(ctx context.Context, s *snapshot, before map[string]*tur
 		t := before[p.key()]
 		if t == nil {
 			t = &turn{wait: firstWait, due: time.Now().Add(jitter(firstWait))}
-			if a := g.answers.get(p.key()); a != nil && !a.cached {
+			if a := g.answers.last(p); a != nil && !a.cached {
 				t.due = a.asked.Add(jitter(b.GetReflection().GetInterval().AsDuration()))
 			}
 		}
@@ -98,8 +98,8 @@ func jitter(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * (0.9 + 0.2*rand.Float64())) //nolint:gosec // No secret.
 }
 
-// again asks a backend, and returns what it tells if that is new.
-func (g *Gateway) again(t *turn) *answer {
+// again asks a backend, and notes what it tells.
+func (g *Gateway) again(t *turn) {
 	a, err := t.ask(false)
 	if err != nil {
 		if t.wait == firstWait {
@@ -107,32 +107,85 @@ func (g *Gateway) again(t *turn) *answer {
 		}
 		t.due = time.Now().Add(jitter(t.wait))
 		t.wait = min(2*t.wait, max(t.interval, firstWait))
-		return nil
-	}
-	t.wait, t.due = firstWait, time.Now().Add(jitter(t.interval))
-	switch before := g.answers.get(t.key()); {
-	case a.said.Equal(t.refused):
-		return nil
-	case before == nil || before.cached || !a.said.Equal(before.said):
-		return a
-	}
-	g.answers.set(t.key(), a)
-	return nil
-}
-
-// adopt puts the configuration in force with what a backend has told. If that can't be, what was known before stays.
-func (g *Gateway) adopt(t *turn, a *answer) {
-	before := g.answers.get(t.key())
-	g.answers.set(t.key(), a)
-	err := g.attempt(TriggerDescriptors, func() error {
-		running := g.running.Load()
-		return g.put(running.source, running.file, false)
-	})
-	if err != nil {
-		t.refused = a.said
-		g.answers.set(t.key(), before)
 		return
 	}
-	t.refused = nil
-	t.keep(a)
+	t.wait, t.due = firstWait, time.Now().Add(jitter(t.interval))
+	if t.offer == nil || !a.said.Equal(t.offer.said) {
+		t.offer, t.tried = a, 0
+	}
+}
+
+// settled tells whether there is nothing to put in force: what the backend tells is in force already.
+func (g *Gateway) settled(t *turn) bool {
+	if t.offer == nil {
+		return true
+	}
+	if in := g.answers.last(t.asker); in != nil && !in.cached && t.offer.said.Equal(in.said) {
+		t.offer = nil
+		return true
+	}
+	return false
+}
+
+// adopt puts in force what backends tell: everything at once, since contracts that two of them share change in both; or, if
+// that can't be, what can by itself, so that one backend does not hold up the others. What was refused is tried again only
+// after something else has changed.
+func (g *Gateway) adopt(turns map[string]*turn) {
+	var offers []*turn
+	fresh := false
+	attempts := g.attempts.Load()
+	for _, t := range turns {
+		if !g.settled(t) {
+			offers = append(offers, t)
+			fresh = fresh || t.tried != attempts+1
+		}
+	}
+	switch {
+	case !fresh:
+		return
+	case len(offers) == 1 || g.fits(offers):
+		g.enact(offers)
+	default:
+		for _, t := range offers {
+			if t.tried != attempts+1 {
+				g.enact([]*turn{t})
+			}
+		}
+	}
+	for _, t := range offers {
+		t.tried = attempts + 1
+	}
+}
+
+// with compiles a configuration with what backends offer, and what the others have told before.
+func (g *Gateway) with(offers []*turn) func(*configv1.Config) (*snapshot, error) {
+	return func(cfg *configv1.Config) (*snapshot, error) {
+		return g.compile(cfg, func(p asker) *answer {
+			for _, t := range offers {
+				if t.key() == p.key() {
+					return t.offer
+				}
+			}
+			return g.answers.last(p)
+		})
+	}
+}
+
+// fits tells whether the configuration in force can be compiled with what backends offer.
+func (g *Gateway) fits(offers []*turn) bool {
+	g.reloading.Lock() // Connections that come and go are no business of two at a time.
+	defer g.reloading.Unlock()
+	s, err := g.with(offers)(g.running.Load().source)
+	if err == nil {
+		s.release()
+	}
+	return err == nil
+}
+
+// enact puts the configuration in force with what backends offer. Errors are logged and counted as those of a reload.
+func (g *Gateway) enact(offers []*turn) {
+	_ = g.attempt(TriggerDescriptors, func() error {
+		running := g.running.Load()
+		return g.put(running.source, running.file, g.with(offers))
+	})
 }

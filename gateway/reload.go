@@ -67,6 +67,9 @@ func (g *Gateway) attempt(trigger Trigger, change func() error) error {
 	after := g.running.Load()
 	g.lastReload = &reloadAttempt{at: time.Now(), trigger: trigger, err: err}
 	g.metrics.Reloaded(string(trigger), err == nil, after != before, after.generation)
+	if after != before || trigger != TriggerDescriptors {
+		g.announce()
+	}
 	switch {
 	case err != nil:
 		g.options.log.Error("reload failed: the configuration in force stays", "trigger", trigger, "error", err.Error())
@@ -83,13 +86,48 @@ func (g *Gateway) reload() error {
 	if err != nil {
 		return err
 	}
-	return g.put(file.Config(), file, true)
+	return g.put(file.Config(), file, g.compileAsking)
 }
 
-// put puts a configuration in force. The file, from which it was read, is nil where it was built in code.
-func (g *Gateway) put(cfg *configv1.Config, file *config.File, asks bool) error {
+// announce lets refresh look again at what has been refused.
+func (g *Gateway) announce() {
+	g.attempts.Add(1)
+	select {
+	case g.attempted <- struct{}{}:
+	default: // Nobody has looked since the last time.
+	}
+}
+
+// compileAsking compiles a configuration with what its backends tell now. If that can't be, it is compiled with what all of
+// them have told before: a backend with a broken contract must not keep everybody from changing the configuration.
+func (g *Gateway) compileAsking(cfg *configv1.Config) (*snapshot, error) {
+	next, err := g.compile(cfg, g.answers.of)
+	if err == nil || !g.knows(cfg) {
+		return next, err
+	}
+	if before, failed := g.compile(cfg, g.answers.last); failed == nil {
+		g.options.log.Warn("what backends tell now can't be put in force: it stays at what they have told before", "error", err.Error())
+		return before, nil
+	}
+	return nil, err
+}
+
+// knows tells whether every backend that tells its contracts has done so before.
+func (g *Gateway) knows(cfg *configv1.Config) bool {
+	known, some := true, false
+	for _, b := range cfg.GetBackends() {
+		if b.GetReflection() != nil {
+			some = true
+			known = known && g.answers.last(g.asker(cfg, b, nil)) != nil
+		}
+	}
+	return known && some
+}
+
+// put compiles a configuration and puts it in force. The file, from which it was read, is nil where it was built in code.
+func (g *Gateway) put(cfg *configv1.Config, file *config.File, compile func(*configv1.Config) (*snapshot, error)) error {
 	all, certificates := g.wants(cfg)
-	next, err := g.compile(cfg, asks)
+	next, err := compile(cfg)
 	if err := errors.Join(err, certificates); err != nil {
 		if next != nil {
 			next.release()
@@ -98,6 +136,7 @@ func (g *Gateway) put(cfg *configv1.Config, file *config.File, asks bool) error 
 	}
 	next.file = file
 	if next.digest == g.running.Load().digest {
+		g.answers.commit(next.told)
 		next.release()
 		return explain(file, g.rereadCertificates())
 	}
@@ -138,10 +177,7 @@ func (g *Gateway) enforce(next *snapshot) {
 		next.generation = before.generation + 1
 	}
 	g.running.Store(next)
-	select {
-	case g.enforced <- struct{}{}:
-	default: // Nobody has looked since the last time.
-	}
+	g.answers.commit(next.told)
 	if before == nil {
 		return
 	}

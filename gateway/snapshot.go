@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/cardea-gateway/cardea/gateway/config"
@@ -27,17 +28,21 @@ type compiler struct {
 	policies *schema.Policies
 	backends []*upstream.Backend // As in the configuration; nil where one could not be opened.
 	out      *snapshot
-	asks     bool // Backends that tell their contracts are asked.
-	told     []inForce
+	consult  consult
+	rules    []*annotations.Http // Of service configurations.
+	silent   []string            // Backends that tell their contracts, of whom none is known.
 	failures []error
 }
 
+// consult returns what a backend tells, or nil if that is not known. It is called for all backends at a time.
+type consult func(asker) *answer
+
 // compile builds the snapshot of a configuration. All mistakes are found before it gives up; on failure nothing is left
-// open. Unless it asks, backends have the contracts that they have told before.
-func (g *Gateway) compile(source *configv1.Config, asks bool) (*snapshot, error) {
+// open.
+func (g *Gateway) compile(source *configv1.Config, consult consult) (*snapshot, error) {
 	cfg := proto.CloneOf(source)
 	c := &compiler{
-		Gateway: g, source: source, cfg: cfg, asks: asks,
+		Gateway: g, source: source, cfg: cfg, consult: consult,
 		policies: schema.NewPolicies(cfg.GetPolicies()), out: newSnapshot(source, cfg, g.stopping),
 	}
 	for i, backend := range cfg.GetBackends() {
@@ -60,7 +65,6 @@ func (g *Gateway) compile(source *configv1.Config, asks bool) (*snapshot, error)
 		c.out.close()
 		return nil, err
 	}
-	g.answers.commit(c.told)
 	return c.out, nil
 }
 
@@ -126,9 +130,14 @@ func (c *compiler) served(cfg *configv1.Listener) []servedBackend {
 	return served
 }
 
-// unused refuses selectors that selected nothing.
+// unused refuses selectors that selected nothing, unless that may be because a backend has not told its services yet.
 func (c *compiler) unused(field string, policies *schema.Policies) {
 	for _, selector := range policies.Unused() {
+		if len(c.silent) > 0 {
+			c.options.log.Warn("a selector matches no method of the services that are known so far",
+				"selector", selector.Text, "unknown_backends", strings.Join(c.silent, ", "))
+			continue
+		}
 		c.fail(config.At(fmt.Sprintf("%spolicies[%d].selectors[%d]", field, selector.Rule, selector.Index),
 			fmt.Errorf("%s matches no method of a backend's services%s", selector.Text, nearest.Hint(selector.Text, c.selectable()))))
 	}

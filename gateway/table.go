@@ -132,7 +132,7 @@ func (c *tableCompiler) bind(
 	for _, rule := range rules {
 		b, err := c.binding(plan, rule)
 		if err != nil {
-			failures = append(failures, fmt.Errorf("%s: google.api.http: %s %s: %w", md.FullName(), rule.HTTPMethod, rule.Template, err))
+			failures = append(failures, fmt.Errorf("%s: %s: %s %s: %w", md.FullName(), rule.Origin, rule.HTTPMethod, rule.Template, err))
 			continue
 		}
 		b.Generated = generated

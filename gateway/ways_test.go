@@ -175,7 +175,7 @@ type example struct{ name, method, path, body string }
 // examplesOf returns requests for each way to call a method: one with every field set, and one with none but the path.
 func examplesOf(t *testing.T, md protoreflect.MethodDescriptor) (all []example) {
 	t.Helper()
-	set, err := schema.NewSet()
+	set, err := schema.NewSet(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

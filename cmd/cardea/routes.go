@@ -35,13 +35,19 @@ func printContracts(out io.Writer, contracts []gateway.Contract) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\nSERVICE\tCONTRACT FROM\tDIGEST")
 	for _, c := range contracts {
-		source := c.Source
-		if source == "" {
-			source = "nowhere: proxied by name, gRPC only"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", c.Service, source, orDash(c.Digest[:min(shownDigest, len(c.Digest))]))
+		fmt.Fprintf(w, "%s\t%s\t%s\n", orDash(c.Service), source(c), orDash(c.Digest[:min(shownDigest, len(c.Digest))]))
 	}
 	return w.Flush()
+}
+
+func source(c gateway.Contract) string {
+	switch {
+	case c.Service == "":
+		return "nowhere: backend " + c.Backend + " has not told its services"
+	case c.Source == "":
+		return "nowhere: proxied by name, gRPC only"
+	}
+	return c.Source
 }
 
 func printRoutes(out io.Writer, routes []gateway.Route) error {

@@ -9,40 +9,50 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
 )
 
-// contract is a service with all messages and enums that its methods need, by full name. Comments, the layout of files, and
-// what protobuf itself defines are no part of it.
+// contract is a service with all messages and enums that its methods need, by full name: what they mean, not how they are
+// written. What protobuf itself defines is no part of it.
 type contract map[protoreflect.FullName]proto.Message
 
+// contractOf goes through the types one after another: a backend can tell a chain of them that is too long for recursion.
 func contractOf(service protoreflect.ServiceDescriptor) contract {
-	c := contract{service.FullName(): protodesc.ToServiceDescriptorProto(service)}
+	c := contract{service.FullName(): serviceMeaning(service)}
+	var next []protoreflect.MessageDescriptor
 	for i := range service.Methods().Len() {
-		c.addMessage(service.Methods().Get(i).Input())
-		c.addMessage(service.Methods().Get(i).Output())
+		next = append(next, service.Methods().Get(i).Input(), service.Methods().Get(i).Output())
+	}
+	for len(next) > 0 {
+		md := next[len(next)-1]
+		next = next[:len(next)-1]
+		if c.lacks(md) {
+			c[md.FullName()] = messageMeaning(md)
+			next = append(next, c.addFields(md)...)
+		}
 	}
 	return c
 }
 
-func (c contract) addMessage(md protoreflect.MessageDescriptor) {
-	if c[md.FullName()] != nil || strings.HasPrefix(string(md.FullName()), "google.protobuf.") {
-		return
-	}
-	message := protodesc.ToDescriptorProto(md)
-	message.NestedType, message.EnumType = nil, nil // Those that are needed are added by themselves.
-	c[md.FullName()] = message
+// lacks tells whether a type belongs to the contract and is not there yet.
+func (c contract) lacks(d protoreflect.Descriptor) bool {
+	return c[d.FullName()] == nil && !strings.HasPrefix(string(d.FullName()), "google.protobuf.")
+}
+
+// addFields adds the enums of a message, and returns the messages that it holds.
+func (c contract) addFields(md protoreflect.MessageDescriptor) []protoreflect.MessageDescriptor {
+	var messages []protoreflect.MessageDescriptor
 	for i := range md.Fields().Len() {
 		field := md.Fields().Get(i)
 		if field.Message() != nil {
-			c.addMessage(field.Message())
+			messages = append(messages, field.Message())
 		}
-		if enum := field.Enum(); enum != nil && !strings.HasPrefix(string(enum.FullName()), "google.protobuf.") {
-			c[enum.FullName()] = protodesc.ToEnumDescriptorProto(enum)
+		if enum := field.Enum(); enum != nil && c.lacks(enum) {
+			c[enum.FullName()] = enumMeaning(enum)
 		}
 	}
+	return messages
 }
 
 // digest returns the SHA-256 of the contract.
@@ -56,15 +66,12 @@ func (c contract) digest() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// difference names the first part in which two contracts differ; empty if they don't.
+// difference names the first part in which two contracts of a service differ; empty if they don't. A type that only one of
+// them needs always comes with a member that only one of them has.
 func (c contract) difference(other contract) string {
 	for _, name := range slices.Sorted(maps.Keys(c)) {
-		mine, theirs := c[name], other[name]
-		switch {
-		case theirs == nil:
-			return fmt.Sprintf("%s, which only one needs", name)
-		case !proto.Equal(mine, theirs):
-			return partOf(string(name), mine, theirs)
+		if theirs := other[name]; theirs != nil && !proto.Equal(c[name], theirs) {
+			return partOf(string(name), c[name], theirs)
 		}
 	}
 	return ""

@@ -1,8 +1,10 @@
 package schema
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,13 +84,13 @@ func TestSourcesMaySayTheSame(t *testing.T) {
 			f.SourceCodeInfo = &descriptorpb.SourceCodeInfo{Location: []*descriptorpb.SourceCodeInfo_Location{{LeadingComments: new("x"), Path: []int32{4, 0}, Span: []int32{1, 1, 1}}}}
 		},
 	} {
-		set, err := NewSet(first, sourceOf(t, "b", shop(change)))
+		set, err := NewSet([]string{"shop.Shop"}, first, sourceOf(t, "b", shop(change)))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		contract, ok := set.Contract("shop.Shop")
-		if !ok || contract.Source != "a" || len(contract.Digest) != 64 {
+		contract := set.Contract("shop.Shop")
+		if contract.Source != "a" || len(contract.Digest) != 64 {
 			t.Errorf("%s: %+v", name, contract)
 		}
 	}
@@ -106,7 +108,7 @@ func TestSourcesThatDifferAreRefused(t *testing.T) {
 			f.EnumType[0].Value = append(f.EnumType[0].Value, &descriptorpb.EnumValueDescriptorProto{Name: new("LARGE"), Number: new(int32(1))})
 		},
 	} {
-		_, err := NewSet(first, sourceOf(t, "image b", shop(change)))
+		_, err := NewSet([]string{"shop.Shop"}, first, sourceOf(t, "image b", shop(change)))
 		says := "image a and image b have different contracts for the service shop.Shop: they differ in " + want + ";"
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("got  %v\nwant %s", err, says)
@@ -115,12 +117,37 @@ func TestSourcesThatDifferAreRefused(t *testing.T) {
 }
 
 func TestContractOfWhatIsLinked(t *testing.T) {
-	set := newSet(t)
-	if got, ok := set.Contract("food.order.v1.OrderService"); !ok || got.Source != "linked" || len(got.Digest) != 64 {
-		t.Errorf("%+v %v", got, ok)
+	set, err := NewSet([]string{"food.order.v1.OrderService", "no.Such"})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got, ok := set.Contract("no.Such"); ok {
+	if got := set.Contract("food.order.v1.OrderService"); got.Source != "linked" || len(got.Digest) != 64 {
 		t.Errorf("%+v", got)
+	}
+	if got := set.Contract("no.Such"); got != (Contract{}) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestCompilersAgree compares what buf wrote into an image with what protoc-gen-go linked into this binary.
+func TestCompilersAgree(t *testing.T) {
+	image, err := ReadImage("../../../gen/image/food.binpb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, here := mustSet(t, image), mustSet(t)
+	compared := 0
+	for name := range image.services {
+		if here.Service(string(name)) == nil {
+			continue
+		}
+		compared++
+		if diff := contractOf(set.Service(string(name))).difference(contractOf(here.Service(string(name)))); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+	if compared == 0 {
+		t.Error("there was nothing to compare")
 	}
 }
 
@@ -132,7 +159,7 @@ func TestExtensionsOfImagesAreKnown(t *testing.T) {
 		extension.Extendee = new(".shop.Unused")
 		f.Extension = append(f.Extension, extension)
 	})
-	set, err := NewSet(sourceOf(t, "a", file))
+	set, err := NewSet(nil, sourceOf(t, "a", file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,17 +192,18 @@ func TestImagesOfAFolder(t *testing.T) {
 }
 
 func TestRuleOfAServiceConfiguration(t *testing.T) {
-	set, err := NewSet(sourceOf(t, "a", shop(nil)))
+	set, err := NewSet(nil, sourceOf(t, "a", shop(nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range []string{"/v2/{name}", "/v3/{name}"} { // The last one wins.
-		if err := set.SetRule(&annotations.HttpRule{Selector: "shop.Shop.Get", Pattern: &annotations.HttpRule_Post{Post: path}, Body: "*"}); err != nil {
+		if err := set.SetRule(&annotations.HttpRule{Selector: "shop.Shop.Get", Pattern: &annotations.HttpRule_Post{Post: path}, Body: "*"}, "service.yaml:3"); err != nil {
 			t.Fatal(err)
 		}
 	}
 	rules, err := set.Rules(set.Service("shop.Shop").Methods().Get(0))
-	if err != nil || len(rules) != 1 || rules[0].HTTPMethod != "POST" || rules[0].Template.String() != "/v3/{name}" || rules[0].Body != "*" {
+	if err != nil || len(rules) != 1 || rules[0].HTTPMethod != "POST" || rules[0].Template.String() != "/v3/{name}" || rules[0].Body != "*" ||
+		rules[0].Origin != "service.yaml:3" {
 		t.Errorf("%+v %v", rules, err)
 	}
 	for selector, want := range map[string]string{
@@ -184,8 +212,9 @@ func TestRuleOfAServiceConfiguration(t *testing.T) {
 		"shop.Shop.Got":  "names no method of a known contract; did you mean shop.Shop.Get?",
 		"shop.Request":   "names no method of a known contract",
 		"not a selector": "names no method of a known contract",
+		"shop.Shop.Get":  "a rule needs an HTTP method and a path",
 	} {
-		if err := set.SetRule(&annotations.HttpRule{Selector: selector}); err == nil || !strings.Contains(err.Error(), want) {
+		if err := set.SetRule(&annotations.HttpRule{Selector: selector}, ""); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", selector, err)
 		}
 	}
@@ -194,15 +223,118 @@ func TestRuleOfAServiceConfiguration(t *testing.T) {
 func TestNestedAdditionalBindingsAreRefused(t *testing.T) {
 	binding := &annotations.HttpRule{Pattern: &annotations.HttpRule_Get{Get: "/a"}}
 	nested := &annotations.HttpRule{Pattern: &annotations.HttpRule_Get{Get: "/b"}, AdditionalBindings: []*annotations.HttpRule{binding}}
-	set, err := NewSet(sourceOf(t, "a", shop(nil)))
+	set, err := NewSet(nil, sourceOf(t, "a", shop(nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	rule := &annotations.HttpRule{Selector: "shop.Shop.Get", Pattern: &annotations.HttpRule_Get{Get: "/c"}, AdditionalBindings: []*annotations.HttpRule{nested}}
-	if err := set.SetRule(rule); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := set.Rules(set.Service("shop.Shop").Methods().Get(0)); err == nil || !strings.Contains(err.Error(), "of its own") {
+	if err := set.SetRule(rule, ""); err == nil || !strings.Contains(err.Error(), "of its own") {
 		t.Error(err)
 	}
+}
+
+// optional makes a field one of proto3 that tells whether it is set.
+func optional(f *descriptorpb.FileDescriptorProto) {
+	m := f.GetMessageType()[0]
+	m.OneofDecl = []*descriptorpb.OneofDescriptorProto{{Name: new("_name")}}
+	m.Field[0].Proto3Optional, m.Field[0].OneofIndex = new(true), new(int32(0))
+}
+
+// TestWaysToWriteTheSame has what compilers and servers write otherwise, each in its own way.
+func TestWaysToWriteTheSame(t *testing.T) {
+	edition := func(f *descriptorpb.FileDescriptorProto) {
+		f.Syntax, f.Edition = new("editions"), descriptorpb.Edition_EDITION_2023.Enum()
+	}
+	implicit := func(f *descriptorpb.FileDescriptorProto) {
+		f.Options = &descriptorpb.FileOptions{Features: &descriptorpb.FeatureSet{FieldPresence: descriptorpb.FeatureSet_IMPLICIT.Enum()}}
+	}
+	for name, tt := range map[string]struct {
+		changes []func(*descriptorpb.FileDescriptorProto)
+		same    bool
+	}{
+		"JSON names that are left out": {[]func(*descriptorpb.FileDescriptorProto){
+			func(f *descriptorpb.FileDescriptorProto) { f.MessageType[0].Field[0].JsonName = new("name") },
+		}, true},
+		"another JSON name": {[]func(*descriptorpb.FileDescriptorProto){
+			func(f *descriptorpb.FileDescriptorProto) { f.MessageType[0].Field[0].JsonName = new("Name") },
+		}, false},
+		"proto3, and an edition with the same features": {[]func(*descriptorpb.FileDescriptorProto){edition, implicit}, true},
+		"proto3, and an edition with its own features":  {[]func(*descriptorpb.FileDescriptorProto){edition}, false},
+		"a field that tells whether it is set":          {[]func(*descriptorpb.FileDescriptorProto){optional}, false},
+		"the order of fields": {[]func(*descriptorpb.FileDescriptorProto){
+			func(f *descriptorpb.FileDescriptorProto) {
+				slices.Reverse(f.GetMessageType()[0].GetField())
+			},
+		}, true},
+		"what is reserved": {[]func(*descriptorpb.FileDescriptorProto){
+			func(f *descriptorpb.FileDescriptorProto) { f.MessageType[0].ReservedName = []string{"old"} },
+		}, true},
+	} {
+		other := sourceOf(t, "b", shop(func(f *descriptorpb.FileDescriptorProto) {
+			for _, change := range tt.changes {
+				change(f)
+			}
+		}))
+		set, err := NewSet([]string{"shop.Shop"}, sourceOf(t, "a", shop(nil)), other)
+		if (err == nil) != tt.same {
+			t.Errorf("%s: %v", name, err)
+		}
+		alone, _ := NewSet([]string{"shop.Shop"}, other)
+		if tt.same && alone.Contract("shop.Shop").Digest != set.Contract("shop.Shop").Digest {
+			t.Errorf("%s: the digests differ", name)
+		}
+	}
+}
+
+// TestServicesThatNobodyServesMayDiffer has two images that carry different versions of a third one's service.
+func TestServicesThatNobodyServesMayDiffer(t *testing.T) {
+	other := sourceOf(t, "b", shop(func(f *descriptorpb.FileDescriptorProto) { f.Service[0].Method[0].Options = nil }))
+	if _, err := NewSet([]string{"other.Service"}, sourceOf(t, "a", shop(nil)), other); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSourceSpeaksForItsServices has a set that happens to hold a service of another backend.
+func TestSourceSpeaksForItsServices(t *testing.T) {
+	old := shop(func(f *descriptorpb.FileDescriptorProto) {
+		f.Service[0].Method[0].Options = nil
+		f.Service = append(f.Service, &descriptorpb.ServiceDescriptorProto{Name: new("Own")})
+	})
+	client, err := NewSource("client", &descriptorpb.FileDescriptorSet{File: append(annotationFiles(), old)}, "shop.Own", "no.Such")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := NewSet([]string{"shop.Shop", "shop.Own"}, client, sourceOf(t, "owner", shop(nil)))
+	if err != nil || set.Contract("shop.Shop").Source != "owner" || set.Contract("shop.Own").Source != "client" {
+		t.Errorf("%+v %v", set.contracts, err)
+	}
+	if rules, err := set.Rules(set.Service("shop.Shop").Methods().Get(0)); err != nil || len(rules) != 1 {
+		t.Errorf("the contract is not the owner's: %v %v", rules, err)
+	}
+}
+
+// TestChainOfManyTypes has a contract that is no match for recursion.
+func TestChainOfManyTypes(t *testing.T) {
+	const length = 20000
+	chain := shop(func(f *descriptorpb.FileDescriptorProto) {
+		message := descriptorpb.FieldDescriptorProto_TYPE_MESSAGE
+		for i := range length {
+			f.MessageType = append(f.MessageType, &descriptorpb.DescriptorProto{
+				Name: new(fmt.Sprint("M", i)), Field: []*descriptorpb.FieldDescriptorProto{field("next", 1, message, fmt.Sprint(".shop.M", min(i+1, length-1)))},
+			})
+		}
+		f.MessageType[0].Field = append(f.MessageType[0].Field, field("chain", 9, message, ".shop.M0"))
+	})
+	if c := contractOf(mustSet(t, sourceOf(t, "a", chain)).Service("shop.Shop")); len(c) != length+3 {
+		t.Errorf("%d types", len(c))
+	}
+}
+
+func mustSet(t *testing.T, sources ...*Source) *Set {
+	t.Helper()
+	set, err := NewSet(nil, sources...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
 }

@@ -24,11 +24,13 @@ type Rule struct {
 	Body string
 	// ResponseBody is the field of the response that is the answer's body: "" for the response itself.
 	ResponseBody string
+	// Origin says where the rule stands: google.api.http for the option of the method, or a place in a service configuration.
+	Origin string
 }
 
 // SetRule gives a method a rule from a service configuration, in place of its own and of any that was set before: the last
-// one wins (google/api/http.proto, message Http). It belongs to the making of a set.
-func (s *Set) SetRule(rule *annotations.HttpRule) error {
+// one wins (google/api/http.proto, message Http). The origin is the place of the rule. It belongs to the making of a set.
+func (s *Set) SetRule(rule *annotations.HttpRule, origin string) error {
 	selector := rule.GetSelector()
 	switch {
 	case selector == "":
@@ -36,15 +38,25 @@ func (s *Set) SetRule(rule *annotations.HttpRule) error {
 	case strings.Contains(selector, "*"):
 		return fmt.Errorf("the selector %s: a rule is for one method, so it can't be a wildcard", selector)
 	}
-	found, err := s.FindDescriptorByName(protoreflect.FullName(selector))
-	if _, ok := found.(protoreflect.MethodDescriptor); err != nil || !ok {
+	method := s.method(protoreflect.FullName(selector))
+	if method == nil {
 		return fmt.Errorf("the selector %s names no method of a known contract%s", selector, nearest.Hint(selector, s.methods()))
 	}
-	if s.rules == nil {
-		s.rules = map[protoreflect.FullName]*annotations.HttpRule{}
+	rules, err := readRules(rule, origin)
+	if err != nil {
+		return err
 	}
-	s.rules[found.FullName()] = rule
+	s.rules[method.FullName()] = rules
 	return nil
+}
+
+// method returns a method by its full name; nil where it is not known.
+func (s *Set) method(name protoreflect.FullName) protoreflect.MethodDescriptor {
+	service := s.Service(string(name.Parent()))
+	if service == nil {
+		return nil
+	}
+	return service.Methods().ByName(name.Name())
 }
 
 // methods returns the full names of all methods whose contract is known.
@@ -61,23 +73,31 @@ func (s *Set) methods() []string {
 
 // Rules returns the HTTP rules of a method, additional bindings included; none where it has no annotation.
 func (s *Set) Rules(method protoreflect.MethodDescriptor) ([]Rule, error) {
-	main, where := s.rules[method.FullName()], "service configuration"
-	if main == nil {
-		main, _ = proto.GetExtension(method.Options(), annotations.E_Http).(*annotations.HttpRule)
-		where = "google.api.http"
+	if rules := s.rules[method.FullName()]; rules != nil {
+		return rules, nil
 	}
-	if main == nil {
+	main, ok := proto.GetExtension(method.Options(), annotations.E_Http).(*annotations.HttpRule)
+	if !ok || main == nil {
 		return nil, nil
 	}
+	rules, err := readRules(main, "google.api.http")
+	if err != nil {
+		return nil, fmt.Errorf("%s: google.api.http: %w", method.FullName(), err)
+	}
+	return rules, nil
+}
+
+func readRules(main *annotations.HttpRule, origin string) ([]Rule, error) {
 	var rules []Rule
 	for i, each := range append([]*annotations.HttpRule{main}, main.GetAdditionalBindings()...) {
-		rule, err := readRule(each)
 		if i > 0 && len(each.GetAdditionalBindings()) > 0 {
-			err = errors.New("an additional binding can't have additional bindings of its own")
+			return nil, errors.New("an additional binding can't have additional bindings of its own")
 		}
+		rule, err := readRule(each)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %s: %w", method.FullName(), where, err)
+			return nil, err
 		}
+		rule.Origin = origin
 		rules = append(rules, rule)
 	}
 	return rules, nil

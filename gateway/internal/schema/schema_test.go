@@ -96,11 +96,7 @@ func newSet(t *testing.T, images ...string) *Set {
 		}
 		sources = append(sources, source)
 	}
-	set, err := NewSet(sources...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
+	return mustSet(t, sources...)
 }
 
 func TestLoadedImageComesBeforeWhatIsLinked(t *testing.T) {

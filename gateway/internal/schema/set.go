@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 
-	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/dynamicpb"
@@ -15,10 +14,11 @@ import (
 // Set is a set of contracts: those of sources first, then those that are linked into the binary. Once its rules are set, it
 // is immutable and safe for concurrent use.
 type Set struct {
-	sources []*Source
-	origin  map[protoreflect.FullName]Contract // Of the services of sources.
-	types   *protoregistry.Types
-	rules   map[protoreflect.FullName]*annotations.HttpRule // That stand in for the annotations of methods.
+	sources   []*Source
+	services  map[protoreflect.FullName]protoreflect.ServiceDescriptor // That sources speak for.
+	contracts map[string]Contract                                      // Of the services that are served.
+	types     *protoregistry.Types
+	rules     map[protoreflect.FullName][]Rule // That stand in for the annotations of methods.
 }
 
 // Contract says where the contract of a service comes from.
@@ -33,31 +33,51 @@ type Contract struct {
 const linked = "linked"
 
 // NewSet returns the contracts of the sources, and of what is linked into the binary where they have none. Sources may share
-// services as long as their contracts are the same; the error joins one for each that is not.
-func NewSet(sources ...*Source) (*Set, error) {
-	s := &Set{sources: sources, origin: map[protoreflect.FullName]Contract{}, types: new(protoregistry.Types)}
-	var conflicts []error
+// a service that is served as long as their contracts are the same; the error joins one for each that is not. Services that
+// nobody serves may differ, like messages: images carry what others have written.
+func NewSet(served []string, sources ...*Source) (*Set, error) {
+	s := &Set{
+		sources: sources, services: map[protoreflect.FullName]protoreflect.ServiceDescriptor{}, contracts: map[string]Contract{},
+		types: new(protoregistry.Types), rules: map[protoreflect.FullName][]Rule{},
+	}
+	for _, source := range slices.Backward(sources) { // The first one is written last.
+		maps.Copy(s.services, source.services)
+	}
 	for _, source := range sources {
-		source.services(func(service protoreflect.ServiceDescriptor) { conflicts = append(conflicts, s.add(source, service)) })
 		registerTypes(s.types, source.files)
+	}
+	var conflicts []error
+	for _, service := range served {
+		conflicts = append(conflicts, s.settle(protoreflect.FullName(service)))
 	}
 	return s, errors.Join(conflicts...)
 }
 
-// add notes where a service comes from; it fails if another source has another contract for it.
-func (s *Set) add(source *Source, service protoreflect.ServiceDescriptor) error {
-	digest := contractOf(service).digest()
-	other, ok := s.origin[service.FullName()]
-	if !ok {
-		s.origin[service.FullName()] = Contract{source.Name, digest}
+// settle notes where the contract of a service comes from; it fails if the sources don't agree.
+func (s *Set) settle(service protoreflect.FullName) error {
+	if s.Service(string(service)) == nil {
 		return nil
 	}
-	if other.Digest == digest {
-		return nil
+	mine := contractOf(s.Service(string(service)))
+	from := &Source{Name: linked}
+	for _, source := range slices.Backward(s.sources) {
+		other := source.services[service]
+		if other == nil {
+			continue
+		}
+		from = source
+		if difference := mine.difference(contractOf(other)); difference != "" {
+			return fmt.Errorf("%s and %s have different contracts for the service %s: they differ in %s; "+
+				"bring both to one version, or drop one", s.first(service).place, source.place, service, difference)
+		}
 	}
-	first := s.Service(string(service.FullName()))
-	return fmt.Errorf("%s and %s have different contracts for the service %s: they differ in %s; bring both to one version, or drop one",
-		other.Source, source.Name, service.FullName(), contractOf(first).difference(contractOf(service)))
+	s.contracts[string(service)] = Contract{from.Name, mine.digest()}
+	return nil
+}
+
+// first returns the first source that speaks for a service.
+func (s *Set) first(service protoreflect.FullName) *Source {
+	return s.sources[slices.IndexFunc(s.sources, func(source *Source) bool { return source.services[service] != nil })]
 }
 
 // registerTypes makes the messages and extensions of a source known, for JSON and for the details of errors. What is known
@@ -87,7 +107,10 @@ func registerExtensions(types *protoregistry.Types, extensions protoreflect.Exte
 
 // Service returns the contract of a service; nil where it is not known.
 func (s *Set) Service(name string) protoreflect.ServiceDescriptor {
-	found, err := s.FindDescriptorByName(protoreflect.FullName(name))
+	if service := s.services[protoreflect.FullName(name)]; service != nil {
+		return service
+	}
+	found, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(name))
 	if err != nil {
 		return nil
 	}
@@ -95,45 +118,38 @@ func (s *Set) Service(name string) protoreflect.ServiceDescriptor {
 	return service
 }
 
-// Contract returns where the contract of a service comes from; false where it is not known.
-func (s *Set) Contract(service string) (Contract, bool) {
-	if c, ok := s.origin[protoreflect.FullName(service)]; ok {
-		return c, true
-	}
-	found := s.Service(service)
-	if found == nil {
-		return Contract{}, false
-	}
-	return Contract{linked, contractOf(found).digest()}, true
-}
+// Contract returns where the contract of a service that is served comes from; the zero value where it is not known.
+func (s *Set) Contract(service string) Contract { return s.contracts[service] }
 
-// Digests returns what the sources say, in a form that is the same for the same contracts.
+// Digests returns what the sources hold, in a form that is the same if they hold the same.
 func (s *Set) Digests() []string {
 	var all []string
-	for _, name := range slices.Sorted(maps.Keys(s.origin)) {
-		all = append(all, fmt.Sprintf("%s %s %s", name, s.origin[name].Source, s.origin[name].Digest))
+	for _, source := range s.sources {
+		all = append(all, fmt.Sprintf("%q %s", source.Name, source.digest))
 	}
 	return all
 }
 
 // Services returns the names of all services whose contract is known.
 func (s *Set) Services() []string {
-	var names []string
-	add := func(file protoreflect.FileDescriptor) bool {
+	names := map[string]bool{}
+	for name := range s.services {
+		names[string(name)] = true
+	}
+	protoregistry.GlobalFiles.RangeFiles(func(file protoreflect.FileDescriptor) bool {
 		for i := range file.Services().Len() {
-			names = append(names, string(file.Services().Get(i).FullName()))
+			names[string(file.Services().Get(i).FullName())] = true
 		}
 		return true
-	}
-	for _, source := range s.sources {
-		source.files.RangeFiles(add)
-	}
-	protoregistry.GlobalFiles.RangeFiles(add)
-	return names
+	})
+	return slices.Collect(maps.Keys(names))
 }
 
 // FindDescriptorByName makes a Set a protodesc.Resolver.
 func (s *Set) FindDescriptorByName(name protoreflect.FullName) (protoreflect.Descriptor, error) {
+	if service := s.services[name]; service != nil {
+		return service, nil
+	}
 	for _, source := range s.sources {
 		if found, err := source.files.FindDescriptorByName(name); err == nil {
 			return found, nil

@@ -1,6 +1,8 @@
 package schema
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -19,15 +21,20 @@ import (
 // both import. It is immutable and safe for concurrent use.
 type Source struct {
 	// Name says what it is to people, such as "image food.binpb".
-	Name  string
-	files *protoregistry.Files
+	Name string
+
+	place    string // Where it is, for errors; the name if there is no better one.
+	digest   string // Of the whole set.
+	files    *protoregistry.Files
+	services map[protoreflect.FullName]protoreflect.ServiceDescriptor // That it speaks for.
 }
 
 // remedy is how to make a descriptor set that is complete.
 const remedy = "make one with: buf build --as-file-descriptor-set -o image.binpb"
 
-// NewSource returns the contracts of a descriptor set, which must hold all imports.
-func NewSource(name string, set *descriptorpb.FileDescriptorSet) (*Source, error) {
+// NewSource returns the contracts of a descriptor set, which must hold all imports. It speaks for the services given, or for
+// all in the set if none is.
+func NewSource(name string, set *descriptorpb.FileDescriptorSet, services ...string) (*Source, error) {
 	if len(set.GetFile()) == 0 {
 		return nil, fmt.Errorf("%s: holds no files; %s", name, remedy)
 	}
@@ -38,20 +45,57 @@ func NewSource(name string, set *descriptorpb.FileDescriptorSet) (*Source, error
 	if err != nil {
 		return nil, fmt.Errorf("%s: inconsistent: %w", name, err)
 	}
-	return &Source{Name: name, files: files}, nil
+	s := &Source{Name: name, place: name, digest: digestOf(set), files: files}
+	s.speakFor(services)
+	return s, nil
 }
+
+func (s *Source) speakFor(services []string) {
+	s.services = map[protoreflect.FullName]protoreflect.ServiceDescriptor{}
+	for _, name := range services {
+		found, _ := s.files.FindDescriptorByName(protoreflect.FullName(name)) // Without it, it is no service.
+		if service, ok := found.(protoreflect.ServiceDescriptor); ok {
+			s.services[service.FullName()] = service
+		}
+	}
+	if len(services) > 0 {
+		return
+	}
+	s.files.RangeFiles(func(file protoreflect.FileDescriptor) bool {
+		for i := range file.Services().Len() {
+			s.services[file.Services().Get(i).FullName()] = file.Services().Get(i)
+		}
+		return true
+	})
+}
+
+// digestOf hashes all of a set. More than contracts depends on it: details of errors, and what reflection tells clients.
+func digestOf(set *descriptorpb.FileDescriptorSet) string {
+	wire, _ := proto.MarshalOptions{Deterministic: true}.Marshal(set) // It was read from there.
+	sum := sha256.Sum256(wire)
+	return hex.EncodeToString(sum[:])
+}
+
+// maxNamed is how many missing imports an error names.
+const maxNamed = 10
 
 // missingImports returns what files of the set import, and the set does not hold.
 func missingImports(set *descriptorpb.FileDescriptorSet) []string {
-	var missing []string
-	has := func(name string) bool {
-		return slices.ContainsFunc(set.GetFile(), func(f *descriptorpb.FileDescriptorProto) bool { return f.GetName() == name })
+	known := map[string]bool{}
+	for _, file := range set.GetFile() {
+		known[file.GetName()] = true
 	}
+	var missing []string
 	for _, file := range set.GetFile() {
 		for _, name := range file.GetDependency() {
-			if !slices.Contains(missing, name) && !has(name) {
-				missing = append(missing, name)
+			if known[name] {
+				continue
 			}
+			if len(missing) == maxNamed {
+				return append(missing, "and more")
+			}
+			known[name] = true // Once.
+			missing = append(missing, name)
 		}
 	}
 	return missing
@@ -68,17 +112,18 @@ func ReadImage(path string) (*Source, error) {
 	if err := proto.Unmarshal(data, set); err != nil {
 		return nil, fmt.Errorf("descriptor image %s: not a FileDescriptorSet; %s", path, remedy)
 	}
-	source, err := NewSource(name, set)
+	source, err := NewSource("descriptor image "+path, set)
 	if err != nil {
-		return nil, fmt.Errorf("descriptor image %s: %w", path, errors.New(strings.TrimPrefix(err.Error(), name+": ")))
+		return nil, err
 	}
+	source.Name, source.place = name, "image "+path
 	return source, nil
 }
 
 // suffixes are those of files that hold descriptor sets.
 var suffixes = []string{".binpb", ".pb", ".desc", ".protoset"}
 
-// Images returns the descriptor images of a folder, by name. Other files, and what is hidden, are none.
+// Images returns the descriptor images of a folder, by name. Other files, folders in it, and what is hidden are none.
 func Images(folder string) ([]string, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
@@ -87,19 +132,9 @@ func Images(folder string) ([]string, error) {
 	var images []string
 	for _, entry := range entries {
 		name := entry.Name()
-		if !strings.HasPrefix(name, ".") && slices.Contains(suffixes, filepath.Ext(name)) {
+		if !entry.IsDir() && !strings.HasPrefix(name, ".") && slices.Contains(suffixes, filepath.Ext(name)) {
 			images = append(images, filepath.Join(folder, name))
 		}
 	}
 	return images, nil
-}
-
-// services calls f with each service that is defined in the source.
-func (s *Source) services(f func(protoreflect.ServiceDescriptor)) {
-	s.files.RangeFiles(func(file protoreflect.FileDescriptor) bool {
-		for i := range file.Services().Len() {
-			f(file.Services().Get(i))
-		}
-		return true
-	})
 }

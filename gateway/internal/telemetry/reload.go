@@ -18,7 +18,7 @@ func newReloads(registry *prometheus.Registry) reloads {
 	r := reloads{
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cardea_config_reloads_total",
-			Help: "Attempts to reload the configuration, by trigger (signal, file, api) and success.",
+			Help: "Attempts to reload the configuration, by trigger (signal, file, api, descriptors) and success.",
 		}, []string{"trigger", "success"}),
 		generation: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "cardea_config_generation", Help: "1 for the configuration that the process began with, one more for each since.",

@@ -552,7 +552,7 @@ func (x *ListRoutesResponse) GetContracts() []*Contract {
 // Contract is where the contract of a service comes from.
 type Contract struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The full name of the service.
+	// The full name of the service. Empty for a backend that has not told its services yet.
 	Service string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
 	// The name of the backend that serves it.
 	Backend string `protobuf:"bytes,2,opt,name=backend,proto3" json:"backend,omitempty"`

@@ -913,14 +913,14 @@ func (x *PolicyRule) GetPolicy() *v1.Policy {
 }
 
 // Descriptors says where the contracts of the services come from, besides those that are linked into the binary, and those
-// that backends tell by server reflection. The same service may come from several sources if its contract is the same.
+// that backends tell by server reflection. A service that is served may come from several sources if its contract is the same.
 type Descriptors struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Files that hold a FileDescriptorSet, as `buf build -o image.binpb` writes them. Relative paths start at the
 	// folder of the configuration file.
 	Images []string `protobuf:"bytes,1,rep,name=images,proto3" json:"images,omitempty"`
-	// Folders of such files: all that end in .binpb, .pb, .desc or .protoset. A file that is added, changed or removed is a
-	// change of the configuration.
+	// Folders of such files: all directly in them that end in .binpb, .pb, .desc or .protoset. A file that is added, changed
+	// or removed is a change of the configuration.
 	Directories []string `protobuf:"bytes,2,rep,name=directories,proto3" json:"directories,omitempty"`
 	// Service configurations, YAML files of type google.api.Service. The rules of their section http stand in for the
 	// google.api.http options of the methods that they select; the last rule for a method wins.
