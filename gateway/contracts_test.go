@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"net"
@@ -57,7 +58,8 @@ func liveFile(methods ...string) *descriptorpb.FileDescriptorProto {
 type live struct {
 	files   atomic.Pointer[protoregistry.Files]
 	server  *grpc.Server
-	service string // Empty: live.Live.
+	service string             // Empty: live.Live.
+	hold    chan chan struct{} // Gets what a call with the text "wait" waits for.
 }
 
 func (l *live) set(t *testing.T, file *descriptorpb.FileDescriptorProto) {
@@ -139,6 +141,11 @@ func (l *live) serve(t *testing.T, address string, alpha bool) string {
 		var m []byte
 		if err := ss.RecvMsg(&m); err != nil {
 			return err
+		}
+		if bytes.HasSuffix(m, []byte("wait")) {
+			held := make(chan struct{})
+			l.hold <- held
+			<-held
 		}
 		return ss.SendMsg(&m)
 	}))
@@ -238,6 +245,22 @@ func TestContractChangesWhileCallsRun(t *testing.T) {
 	}
 	if n := strings.Count(gw.log.String(), "are ambiguous"); n != 1 {
 		t.Errorf("the broken contract was reported %d times", n)
+	}
+}
+
+// TestCallOutlivesItsContract takes a method away while a call of it is under way.
+func TestCallOutlivesItsContract(t *testing.T) {
+	l := &live{hold: make(chan chan struct{})}
+	l.set(t, liveFile("Echo", "Gone"))
+	gw := openFile(t, liveYAML(l.serve(t, "127.0.0.1:0", false), "", ""))
+	done := make(chan answered)
+	go func() { done <- send(t, gw.running, http.MethodGet, "/v1/gone/wait", "") }()
+	held := <-l.hold
+	l.set(t, liveFile("Echo"))
+	becomes(t, gw.running, "/v1/gone/y", 404)
+	close(held)
+	if a := <-done; a.StatusCode != 200 || a.body != `{"text":"wait"}` {
+		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
 }
 

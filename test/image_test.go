@@ -8,14 +8,17 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -47,9 +50,8 @@ func echoFile() *descriptorpb.FileDescriptorProto {
 	}
 }
 
-// writeImage writes a descriptor image of a file with all that it imports, and returns its path.
-func writeImage(t *testing.T, file *descriptorpb.FileDescriptorProto, imports ...protoreflect.FileDescriptor) string {
-	t.Helper()
+// echoSet is a descriptor set of the echo service with all that it imports.
+func echoSet() *descriptorpb.FileDescriptorSet {
 	set := &descriptorpb.FileDescriptorSet{}
 	seen := map[string]bool{}
 	var add func(protoreflect.FileDescriptor)
@@ -63,11 +65,25 @@ func writeImage(t *testing.T, file *descriptorpb.FileDescriptorProto, imports ..
 		}
 		set.File = append(set.File, protodesc.ToFileDescriptorProto(f))
 	}
-	for _, f := range imports {
-		add(f)
+	add(annotations.File_google_api_annotations_proto)
+	add(policyv1.File_cardea_policy_v1_policy_proto)
+	set.File = append(set.File, echoFile())
+	return set
+}
+
+func echoFiles(t *testing.T) *protoregistry.Files {
+	t.Helper()
+	files, err := protodesc.NewFiles(echoSet())
+	if err != nil {
+		t.Fatal(err)
 	}
-	set.File = append(set.File, file)
-	data, err := proto.Marshal(set)
+	return files
+}
+
+// writeImage writes a descriptor image of the echo service, and returns its path.
+func writeImage(t *testing.T) string {
+	t.Helper()
+	data, err := proto.Marshal(echoSet())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +94,8 @@ func writeImage(t *testing.T, file *descriptorpb.FileDescriptorProto, imports ..
 	return path
 }
 
-// startEcho serves echoService in this process. A StringValue has the wire format of both of its messages.
+// startEcho serves echoService in this process, and tells its contract by server reflection. A StringValue has the wire format
+// of both of its messages.
 func startEcho(t *testing.T) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -93,6 +110,9 @@ func startEcho(t *testing.T) (address string) {
 			return text, decode(text)
 		},
 	}}}, struct{}{})
+	grpc_reflection_v1.RegisterServerReflectionServer(server, reflection.NewServerV1(reflection.ServerOptions{
+		Services: server, DescriptorResolver: echoFiles(t),
+	}))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -105,15 +125,32 @@ func startEcho(t *testing.T) (address string) {
 	return listener.Addr().String()
 }
 
-// TestContractFromImage puts a gateway in front of a service that it knows from a descriptor image alone.
-func TestContractFromImage(t *testing.T) {
-	image := writeImage(t, echoFile(), annotations.File_google_api_annotations_proto, policyv1.File_cardea_policy_v1_policy_proto)
-	gw := serve(t, fmt.Sprintf(`listeners: [{address: "127.0.0.1:0"}]
+// TestContract puts a gateway in front of a service that is no part of the binary: it knows it from descriptors alone.
+func TestContract(t *testing.T) {
+	for source, tt := range map[string]struct{ backend, descriptors string }{
+		"image image.binpb":               {", services: [" + echoService + "]", "descriptors: {images: [" + writeImage(t) + "]}\n"},
+		"image image.binpb, in a folder":  {", services: [" + echoService + "]", "descriptors: {directories: [" + filepath.Dir(writeImage(t)) + "]}\n"},
+		"reflection of backend echo (v1)": {", reflection: {}", ""},
+	} {
+		t.Run(source, func(t *testing.T) {
+			gw := serve(t, fmt.Sprintf(`listeners: [{address: "127.0.0.1:0"}]
 admin: {address: "127.0.0.1:0"}
-backends: [{name: echo, target: "static:///%s", services: [%s]}]
-descriptors: {images: [%s]}
+backends: [{name: echo, target: "static:///%s"%s}]
 reflection: {enabled: true}
-`, startEcho(t), echoService, image))
+%s`, startEcho(t), tt.backend, tt.descriptors))
+			checkEcho(t, gw)
+			a := restTo(t, gw.admin).do(t, http.MethodGet, "/v1/routes", "")
+			from, _, _ := strings.Cut(source, ",")
+			if !strings.Contains(a.body, `"source":"`+from+`"`) {
+				t.Errorf("the contract is from somewhere else: %s", a.body)
+			}
+		})
+	}
+}
+
+// checkEcho calls the echo service in every way, and asks the gateway what it knows of it.
+func checkEcho(t *testing.T, gw *gateway) {
+	t.Helper()
 	conn := dial(t, gw.address)
 
 	t.Run("gRPC", func(t *testing.T) {
@@ -134,7 +171,7 @@ reflection: {enabled: true}
 			t.Errorf("services %v", got)
 		}
 		if got := fileOf(t, conn, echoService); !proto.Equal(got, echoFile()) {
-			t.Errorf("the contract is not what the image says: %v", got)
+			t.Errorf("the contract is another one: %v", got)
 		}
 	})
 }
