@@ -92,7 +92,12 @@ func (c *compiler) setRules(field, path string) error {
 			c.options.log.Warn("a rule waits for a backend's contract", "selector", rule.GetSelector(), "rule", file.Origin(ruleAt(i)))
 			continue
 		}
-		failures = append(failures, config.At(ruleAt(i)+".selector", c.set.SetRule(rule, file.Origin(ruleAt(i)))))
+		method, err := c.set.Selected(rule)
+		if err != nil {
+			failures = append(failures, config.At(ruleAt(i)+".selector", err))
+			continue
+		}
+		failures = append(failures, config.At(ruleAt(i), c.set.SetRule(method, rule, file.Origin(ruleAt(i)))))
 	}
 	return config.At(field, file.Explain(errors.Join(failures...)))
 }

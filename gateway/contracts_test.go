@@ -413,10 +413,15 @@ func TestServiceConfiguration(t *testing.T) {
 	if a := send(t, gw.running, http.MethodGet, "/v1/echo/x", ""); a.StatusCode != 404 {
 		t.Errorf("the method's own rule is in force as well: %d", a.StatusCode)
 	}
-	write("http:\n  rules:\n  - selector: live.Live.Eko\n    get: /v2/x\n")
-	err := gw.Reload(t.Context(), gateway.TriggerAPI)
-	if err == nil || !strings.Contains(err.Error(), "service.yaml:3:15 http.rules[0].selector: the selector live.Live.Eko names no method of a known contract; did you mean live.Live.Echo?") {
-		t.Errorf("%v", err)
+	for _, tt := range []struct{ rule, want string }{
+		{"selector: live.Live.Eko\n    get: /v2/x", "service.yaml:3:15 http.rules[0].selector: the selector live.Live.Eko names no method of a known contract; did you mean live.Live.Echo?"},
+		{"selector: live.Live.Echo\n    get: v2", "service.yaml:3:5 http.rules[0]: "},
+		{"selector: live.Live.Echo\n    get: /v2/{txt}", "live.Live.Echo: service.yaml:3: GET /v2/{txt}: "},
+	} {
+		write("http:\n  rules:\n  - " + tt.rule + "\n")
+		if err := gw.Reload(t.Context(), gateway.TriggerAPI); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%v, want %s", err, tt.want)
+		}
 	}
 }
 

@@ -191,13 +191,22 @@ func TestImagesOfAFolder(t *testing.T) {
 	}
 }
 
+func setRule(set *Set, rule *annotations.HttpRule, origin string) error {
+	method, err := set.Selected(rule)
+	if err != nil {
+		return err
+	}
+	return set.SetRule(method, rule, origin)
+}
+
 func TestRuleOfAServiceConfiguration(t *testing.T) {
 	set, err := NewSet(nil, sourceOf(t, "a", shop(nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range []string{"/v2/{name}", "/v3/{name}"} { // The last one wins.
-		if err := set.SetRule(&annotations.HttpRule{Selector: "shop.Shop.Get", Pattern: &annotations.HttpRule_Post{Post: path}, Body: "*"}, "service.yaml:3"); err != nil {
+		rule := &annotations.HttpRule{Selector: "shop.Shop.Get", Pattern: &annotations.HttpRule_Post{Post: path}, Body: "*"}
+		if err := setRule(set, rule, "service.yaml:3"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -214,7 +223,7 @@ func TestRuleOfAServiceConfiguration(t *testing.T) {
 		"not a selector": "names no method of a known contract",
 		"shop.Shop.Get":  "a rule needs an HTTP method and a path",
 	} {
-		if err := set.SetRule(&annotations.HttpRule{Selector: selector}, ""); err == nil || !strings.Contains(err.Error(), want) {
+		if err := setRule(set, &annotations.HttpRule{Selector: selector}, ""); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", selector, err)
 		}
 	}
@@ -228,7 +237,7 @@ func TestNestedAdditionalBindingsAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	rule := &annotations.HttpRule{Selector: "shop.Shop.Get", Pattern: &annotations.HttpRule_Get{Get: "/c"}, AdditionalBindings: []*annotations.HttpRule{nested}}
-	if err := set.SetRule(rule, ""); err == nil || !strings.Contains(err.Error(), "of its own") {
+	if err := setRule(set, rule, ""); err == nil || !strings.Contains(err.Error(), "of its own") {
 		t.Error(err)
 	}
 }

@@ -28,20 +28,24 @@ type Rule struct {
 	Origin string
 }
 
-// SetRule gives a method a rule from a service configuration, in place of its own and of any that was set before: the last
-// one wins (google/api/http.proto, message Http). The origin is the place of the rule. It belongs to the making of a set.
-func (s *Set) SetRule(rule *annotations.HttpRule, origin string) error {
+// Selected returns the method that a rule of a service configuration is for.
+func (s *Set) Selected(rule *annotations.HttpRule) (protoreflect.MethodDescriptor, error) {
 	selector := rule.GetSelector()
 	switch {
 	case selector == "":
-		return errors.New("a rule needs a selector, the full name of a method")
+		return nil, errors.New("a rule needs a selector, the full name of a method")
 	case strings.Contains(selector, "*"):
-		return fmt.Errorf("the selector %s: a rule is for one method, so it can't be a wildcard", selector)
+		return nil, fmt.Errorf("the selector %s: a rule is for one method, so it can't be a wildcard", selector)
 	}
-	method := s.method(protoreflect.FullName(selector))
-	if method == nil {
-		return fmt.Errorf("the selector %s names no method of a known contract%s", selector, nearest.Hint(selector, s.methods()))
+	if method := s.method(protoreflect.FullName(selector)); method != nil {
+		return method, nil
 	}
+	return nil, fmt.Errorf("the selector %s names no method of a known contract%s", selector, nearest.Hint(selector, s.methods()))
+}
+
+// SetRule gives a method a rule from a service configuration, in place of its own and of any that was set before: the last
+// one wins (google/api/http.proto, message Http). The origin is the place of the rule. It belongs to the making of a set.
+func (s *Set) SetRule(method protoreflect.MethodDescriptor, rule *annotations.HttpRule, origin string) error {
 	rules, err := readRules(rule, origin)
 	if err != nil {
 		return err
