@@ -79,9 +79,10 @@ type Tables interface {
 // ServeHTTP makes a Front a handler of net/http.
 func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := newNetHTTP(w, r)
+	defer x.limit.stop() // However it ends: after that there is nothing to write to.
 	f.Serve(x)
 	x.leave()
-	if x.aborted {
+	if x.aborted.Load() {
 		panic(http.ErrAbortHandler) //nolint:forbidigo // The way to say so to net/http, which logs nothing.
 	}
 }

@@ -18,6 +18,8 @@ import (
 	"golang.org/x/net/http2/hpack"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/cardea-gateway/cardea/policies/call"
 )
@@ -212,8 +214,10 @@ func TestLimitWriteEndsAnAnswerThatNobodyTakes(t *testing.T) {
 			address := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				context.AfterFunc(r.Context(), func() { close(ended) }) // Once the server is done with it, too.
 				x := newNetHTTP(w, r)
+				defer x.limit.stop()
 				x.LimitWrite(100 * time.Millisecond)
 				_, _ = x.Write(make([]byte, tc.size))
+				x.leave()
 			}))
 			conn, err := net.Dial("tcp", address)
 			if err != nil {
@@ -255,6 +259,74 @@ func request(t *testing.T, framer *http2.Framer, id uint32, method, path string,
 	if err := framer.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block.Bytes(), EndHeaders: true, EndStream: end}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestAnswersThatHaveEndedAreLeftAlone makes sure that no limit outlives its call: net/http would keep the call for as long,
+// and then reset its stream. Whether it does is a matter of chance, in one of a hundred calls.
+func TestAnswersThatHaveEndedAreLeftAlone(t *testing.T) {
+	greet := func(_ any, ss grpc.ServerStream) error {
+		m := &call.Message{}
+		if err := ss.RecvMsg(m); err != nil {
+			return err
+		}
+		m.Reset(mem.BufferSlice{mem.SliceBuffer(make([]byte, 9000))})
+		return ss.SendMsg(m)
+	}
+	front := &Front{
+		Tables: one{&Table{Methods: map[string]*Plan{"/s/greet": {Method: &call.Method{FullName: "/s/greet"}, Handler: greet}}}},
+		Done:   func(Exchange, *Record) {},
+	}
+	synctest.Test(t, func(t *testing.T) {
+		conn := inMemory(t, front)
+		_, _ = io.WriteString(conn, http2.ClientPreface)
+		framer := http2.NewFramer(conn, conn)
+		_ = framer.WriteSettings()
+		_ = framer.WriteWindowUpdate(0, 1<<30)
+		const calls = 3000
+		open := make(chan struct{}, 16)
+		go func() {
+			for id := range uint32(calls) {
+				open <- struct{}{}
+				request(t, framer, 2*id+1, "POST", "/s/greet", false)
+				_ = framer.WriteData(2*id+1, true, []byte{0, 0, 0, 0, 0})
+			}
+		}()
+		ended := 0
+		time.AfterFunc(2*answerTimeout, func() { conn.Close() })
+		for {
+			frame, err := framer.ReadFrame()
+			if err != nil {
+				break
+			}
+			switch frame := frame.(type) {
+			case *http2.HeadersFrame:
+				if frame.StreamEnded() {
+					ended++
+					<-open
+				}
+			case *http2.RSTStreamFrame:
+				t.Errorf("stream %d was reset with %v, %d had ended", frame.StreamID, frame.ErrCode, ended)
+			}
+		}
+		if ended != calls {
+			t.Errorf("%d calls have ended, want %d", ended, calls)
+		}
+	})
+}
+
+// inMemory serves HTTP/2 in memory, and returns a connection to it.
+func inMemory(t *testing.T, handler http.Handler) net.Conn {
+	t.Helper()
+	server := &http.Server{Handler: handler, Protocols: new(http.Protocols), ReadHeaderTimeout: time.Minute}
+	server.Protocols.SetUnencryptedHTTP2(true)
+	listener := bufconn.Listen(64 << 10)
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { server.Close() })
+	conn, err := listener.Dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
 }
 
 // one is a table that never changes.

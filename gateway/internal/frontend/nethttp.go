@@ -30,8 +30,9 @@ type netHTTP struct {
 	path    string
 	status  int
 	written int64
-	limited bool // The client must take the answer in time.
-	aborted bool
+	limited bool  // The client must take the answer in time.
+	limit   waker // Ends that time over HTTP/2.
+	aborted atomic.Bool
 }
 
 var _ Exchange = (*netHTTP)(nil)
@@ -139,16 +140,24 @@ func (x *netHTTP) Write(p []byte) (int, error) {
 // leave bounds what net/http does once the exchange was served: it waits for the rest of a body that nobody has read, and
 // for a client to take what is buffered of the answer.
 func (x *netHTTP) leave() {
-	if x.r.ProtoMajor < 2 && !x.body.ended.Load() && !x.body.broken.Load() {
+	http1 := x.r.ProtoMajor < 2
+	if http1 && !x.body.ended.Load() && !x.body.broken.Load() {
 		_ = x.control.SetReadDeadline(time.Now().Add(unreadGrace))
 	}
-	if !x.limited && !x.aborted && x.r.Context().Err() == nil { // A stream that is over would keep its timer.
+	over := x.aborted.Load() || x.r.Context().Err() != nil
+	if over || !http1 && x.written == 0 { // Headers alone wait for nobody.
+		return
+	}
+	if !x.limited {
 		x.LimitWrite(answerTimeout)
+	}
+	if !http1 {
+		_ = x.Flush()
 	}
 }
 
 func (x *netHTTP) Flush() error { return x.control.Flush() }
-func (x *netHTTP) Abort()       { x.aborted = true }
+func (x *netHTTP) Abort()       { x.aborted.Store(true) }
 
 // BodyEnded is true from the beginning for requests without a body.
 func (x *netHTTP) BodyEnded() bool { return x.body.ended.Load() }
@@ -167,9 +176,16 @@ func (x *netHTTP) lift() {
 	}
 }
 
+// LimitWrite keeps the time itself over HTTP/2: a deadline may reach net/http's connection after the end of the stream, and
+// would then keep all that belongs to it until it is over, and reset it.
 func (x *netHTTP) LimitWrite(d time.Duration) {
 	x.limited = true
-	_ = x.control.SetWriteDeadline(time.Now().Add(d))
+	if x.r.ProtoMajor < 2 {
+		_ = x.control.SetWriteDeadline(time.Now().Add(d))
+		return
+	}
+	x.limit.x = x
+	x.limit.later = time.AfterFunc(d, x.limit.writes)
 }
 
 // past is a time that is over.
@@ -184,7 +200,7 @@ func (x *netHTTP) InterruptRead() {
 
 // InterruptWrite gives the answer up with it.
 func (x *netHTTP) InterruptWrite() {
-	x.aborted = true
+	x.aborted.Store(true)
 	_ = x.control.SetWriteDeadline(past)
 }
 
