@@ -62,8 +62,8 @@ func marshalError(v any) []byte {
 	return text
 }
 
-// marshalDetails always succeeds: details whose type is not known to the gateway appear with their type and their bytes in
-// base64.
+// marshalDetails always succeeds: details whose type is not known to the gateway, or that break their reader, appear with
+// their type and their bytes in base64.
 func marshalDetails(st *spb.Status, types Types) []json.RawMessage {
 	details := []json.RawMessage{}
 	for _, detail := range st.GetDetails() {
@@ -73,12 +73,16 @@ func marshalDetails(st *spb.Status, types Types) []json.RawMessage {
 }
 
 func marshalDetail(detail *anypb.Any, types Types) json.RawMessage {
-	if text, err := (protojson.MarshalOptions{Resolver: types}).Marshal(detail); err == nil {
+	var text []byte
+	err := protect(func() (err error) { // Messages without generated code panic on some that are malformed.
+		text, err = protojson.MarshalOptions{Resolver: types}.Marshal(detail)
+		return err
+	})
+	if err == nil {
 		return text
 	}
 	raw := map[string]any{"@type": detail.GetTypeUrl(), "value": detail.GetValue()} // []byte becomes base64.
-	text, err := json.Marshal(raw)
-	if err != nil {
+	if text, err = json.Marshal(raw); err != nil {
 		return json.RawMessage("{}")
 	}
 	return text
