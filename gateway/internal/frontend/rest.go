@@ -163,7 +163,11 @@ func (rc *restCall) checkBody() error {
 	switch {
 	case contentType == "", contentType == contentTypeJSON: // Without a type, nothing else but JSON could be meant.
 		return nil
-	case rc.binding.Request.RawBody(), isJSON(contentType, rc.binding.Plan.Method.ClientStreams):
+	case rc.binding.Request.RawBody():
+		if printable(contentType) { // It becomes a string of the message.
+			return nil
+		}
+	case isJSON(contentType, rc.binding.Plan.Method.ClientStreams):
 		return nil
 	}
 	return refuseAs(http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE",
@@ -221,7 +225,17 @@ func (rc *restCall) end(err error) {
 		rc.stream.codec.last(err)
 	case err != nil:
 		rc.x.Abort() // Bytes of any kind have no line for a status: their reader must see that they break off.
+	case rc.x.Status() == 0:
+		rc.emptyBytes()
 	}
+}
+
+// emptyBytes answers with a stream of bytes that has ended before the first one.
+func (rc *restCall) emptyBytes() {
+	header, _ := rc.stream.gathered()
+	eachOutgoing(header, rc.x.AddHeader)
+	rc.x.AddHeader("Content-Type", contentTypeBytes)
+	rc.x.Start(http.StatusOK)
 }
 
 // refuse answers with an error.
