@@ -146,18 +146,20 @@ func (d *decoder) fill(r *Request, name, value string) error {
 	last := len(q.path) - 1
 	f := q.path[last]
 	place := q.addKey(q.path, f.shape == mapped, keyID(f, key))
+	taken := r.isTaken(place)
 	switch {
-	case r.isTaken(place):
-		return nil
-	case r.bodyKey != nil && bytes.HasPrefix(place, r.bodyKey):
+	case !taken && r.bodyKey != nil && bytes.HasPrefix(place, r.bodyKey):
 		return r.stray(name, errOfBody)
 	case keyed && f.shape != mapped:
 		return badParameter(name, errNoMap)
 	case f.shape == mapped && !closed:
 		return badParameter(name, errNoKey)
 	}
-	q.fillings = append(q.fillings, filling{key: place, name: name, list: f.shape == list})
-	q.fillOneofs(q.path, name)
+	if !taken {
+		q.fillings = append(q.fillings, filling{key: place, name: name, list: f.shape == list})
+		q.fillOneofs(q.path, name)
+	}
+	before := len(d.out)
 	d.given = append(d.given[:0], value...)
 	err := d.at(q.path[:last], func() error {
 		if f.shape == mapped {
@@ -167,6 +169,9 @@ func (d *decoder) fill(r *Request, name, value string) error {
 	})
 	if err != nil {
 		return badParameter(name, err)
+	}
+	if taken { // It was worth a check.
+		d.out = d.out[:before]
 	}
 	return nil
 }
