@@ -11,6 +11,7 @@ import (
 // the client wants it cleared.
 func (d *decoder) maskOf(r *Request, body []byte) error {
 	d.scanner = scanner{in: body, maxNumber: d.maxNumber, types: d.types[:0]}
+	d.masked = 0
 	paths, err := d.paths(nil, "", r.body.field.message, r.wanted)
 	if err != nil {
 		return err
@@ -56,6 +57,10 @@ func (d *decoder) paths(paths []string, prefix string, m *message, elsewhere []w
 	}
 }
 
+// maxMask bounds a mask that is made of a body. Each of its paths repeats the names on the way, so in messages that nest
+// it may be many times as large as the body.
+const maxMask = 1 << 20
+
 // pathsOf adds the paths that the value of a field sets.
 func (d *decoder) pathsOf(paths []string, prefix string, m *message, f *field, elsewhere []wanted) ([]string, error) {
 	var inside []wanted
@@ -64,10 +69,14 @@ func (d *decoder) pathsOf(paths []string, prefix string, m *message, f *field, e
 			return paths, d.skip(d.c.limits.MaxDepth)
 		}
 	}
+	if d.masked > maxMask {
+		return paths, fault(Limit, d.pos, "the fields that the body sets make a field mask of more than %d bytes: send one", maxMask)
+	}
 	path := prefix + string(m.desc.Fields().Get(f.index).Name())
 	if f.leadsOn() && !f.message.custom() && d.atMembers() {
 		return d.paths(paths, path+".", f.message, inside)
 	}
+	d.masked += len(path)
 	return append(paths, path), d.skip(d.c.limits.MaxDepth)
 }
 

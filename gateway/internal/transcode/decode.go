@@ -25,6 +25,7 @@ type decoder struct {
 	scratch []byte // Text of a string with escapes.
 
 	wanted []wanted // What of the next message the path of a request fills.
+	masked int      // Bytes of the paths of a mask that is made of the body.
 	query  query
 	given  []byte // The text of a parameter.
 	json   []byte // And what that is as JSON.
@@ -163,6 +164,7 @@ func (d *decoder) object(m *message, inAny bool) error {
 		}
 	}
 	d.marks = d.marks[:len(d.marks)-2*highWords(m.slots)]
+	filled.claimInside(tree)
 	return d.complete(m, &filled)
 }
 

@@ -35,6 +35,9 @@ func (m *message) place(path string) (place, error) {
 	}
 }
 
+// isGroup reports whether the field is a group, which has no length before it.
+func (f *field) isGroup() bool { return f.op == opGroup }
+
 // leadsOn reports whether the field is one message, whose fields have paths of their own.
 func (f *field) leadsOn() bool { return f.message != nil && f.shape == single }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -40,6 +41,7 @@ type Request struct {
 	bodyOneofs []filling
 	mask       *field // To be filled from the body; nil if there is none.
 	raw        bool   // The body is bytes of any kind: a google.api.HttpBody.
+	dropped    bool   // The path fills part of what the body is, and the two can't be told apart: only the path counts.
 }
 
 // httpBody is the type of bodies that are no JSON.
@@ -59,6 +61,9 @@ func (p *Program) Request(rule RequestRule) (*Request, error) {
 	if rule.Mask && r.bodyKey != nil && r.body.field.leadsOn() && !r.body.field.message.custom() {
 		r.mask = p.m.onlyMask()
 	}
+	if r.mask != nil && r.isTaken([]byte(r.mask.tag)) {
+		r.mask = nil
+	}
 	return r, nil
 }
 
@@ -77,14 +82,19 @@ func (r *Request) addVariable(path string) error {
 	return nil
 }
 
-// errTwice says that a rule fills a field twice.
-var errTwice = errors.New("a variable of the path fills the same field")
+var (
+	// errTwice says that a rule fills a field twice.
+	errTwice = errors.New("a variable of the path fills the same field")
+	// errRawGroup says that a raw body is where its length can't stand before it.
+	errRawGroup = errors.New("a google.api.HttpBody can be neither a group nor in one: use length-prefixed encoding")
+)
 
 func (r *Request) addBody() error {
 	if r.rule.Body == "" || r.rule.Body == "*" {
 		if r.raw && len(r.variables) > 0 {
 			return errTwice
 		}
+		r.dropped = r.p.m.custom() && len(r.variables) > 0
 		return nil
 	}
 	body, err := r.p.m.place(r.rule.Body)
@@ -93,10 +103,14 @@ func (r *Request) addBody() error {
 	}
 	r.body, r.bodyKey, r.bodyOneofs = body, body.key(), body.oneofs()
 	r.raw = body.field.leadsOn() && body.field.message.desc.FullName() == httpBody
+	if r.raw && slices.ContainsFunc(body.path(), (*field).isGroup) {
+		return errRawGroup
+	}
 	for _, key := range r.taken {
 		if bytes.HasPrefix(r.bodyKey, key) || r.raw && bytes.HasPrefix(key, r.bodyKey) {
 			return errTwice
 		}
+		r.dropped = r.dropped || body.field.leadsOn() && body.field.message.custom() && bytes.HasPrefix(key, r.bodyKey)
 	}
 	r.wanted = below(r.wanted, body)
 	return nil
@@ -255,6 +269,7 @@ func (r *Request) bodyType() string {
 
 // body reads what the rule's body names.
 func (d *decoder) body(r *Request) error {
+	before := len(d.out)
 	var err error
 	switch d.wanted = r.wanted; {
 	case r.body.field != nil:
@@ -266,6 +281,9 @@ func (d *decoder) body(r *Request) error {
 		err = d.message(r.p.m)
 	}
 	d.wanted = nil
+	if r.dropped {
+		d.out = d.out[:before]
+	}
 	if err == nil {
 		err = d.end()
 	}
@@ -319,6 +337,16 @@ func (s *marks) claim(tree []wanted) {
 	for i := range tree {
 		if tree[i].inner == nil {
 			s.addSlot(tree[i].field.slot, tree[i].field.number)
+		}
+	}
+}
+
+// claimInside is claim for required messages of which the path fills something inside: they are there even if the body
+// says nothing of them.
+func (s *marks) claimInside(tree []wanted) {
+	for i := range tree {
+		if f := tree[i].field; tree[i].inner != nil && f.required {
+			s.add(f)
 		}
 	}
 }

@@ -31,7 +31,11 @@ func (p *Program) Response(field string) (*Response, error) {
 		return nil, fmt.Errorf("response_body %q: %w", field, err)
 	}
 	f := found.field
-	return &Response{p: p, only: p.m.only(f, p.c.options), raw: f.leadsOn() && f.message.desc.FullName() == httpBody}, nil
+	raw := f.leadsOn() && f.message.desc.FullName() == httpBody
+	if raw && f.isGroup() {
+		return nil, fmt.Errorf("response_body %q: %w", field, errRawGroup)
+	}
+	return &Response{p: p, only: p.m.only(f, p.c.options), raw: raw}, nil
 }
 
 // only returns a program that knows one field of the message, and writes its value alone.
