@@ -2,7 +2,9 @@ package gateway_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -273,9 +276,9 @@ func TestAttackRacingClientStreams(t *testing.T) {
 	for range cap(done) {
 		go func() {
 			for i := range 150 {
-				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 				if i%3 == 0 {
-					ctx, cancel = context.WithTimeout(context.Background(), time.Duration(i)*20*time.Microsecond)
+					ctx, cancel = context.WithTimeout(t.Context(), time.Duration(i)*20*time.Microsecond)
 				}
 				r, _ := http.NewRequestWithContext(ctx, "POST", "http://"+gw.address()+"/collect/name", io.LimitReader(endless(`{"note":"note"} `), int64(16*(i%7))))
 				a, err := transport.RoundTrip(r)
@@ -312,27 +315,6 @@ func (e endless) Read(p []byte) (int, error) {
 		n = copy(p, e)
 	}
 	return n, nil
-}
-
-// TestAttackTinyValuesWithALongURL makes each of many tiny values carry all that the URL says.
-func TestAttackTinyValuesWithALongURL(t *testing.T) {
-	var got, messages int
-	gw := startAttacked(t, func(_ any, ss grpc.ServerStream) error {
-		for {
-			var request []byte
-			if err := ss.RecvMsg(&request); err != nil {
-				break
-			}
-			got += len(request)
-			messages++
-		}
-		return say(ss)
-	})
-	body := "[" + strings.Repeat("{},", 10_000) + "{}]"
-	a := send(t, gw, "POST", "/collect/x?note="+strings.Repeat("a", 7000), body, "Content-Type", "application/json")
-	if a.StatusCode == 200 && got > 100*len(body) {
-		t.Errorf("%d bytes of body made %d bytes in %d messages", len(body), got, messages)
-	}
 }
 
 // TestAttackKeepAlive sends one request behind another that was refused before its body was read, on one connection.
@@ -458,4 +440,155 @@ func protoVarint(n int) []byte {
 		b = append(b, byte(n)|0x80)
 	}
 	return append(b, byte(n))
+}
+
+// TestAttackDotsInAVariable hides segments of dots behind encoded slashes.
+func TestAttackDotsInAVariable(t *testing.T) {
+	var got []byte
+	gw := startAttacked(t, func(_ any, ss grpc.ServerStream) error {
+		if err := ss.RecvMsg(&got); err != nil {
+			return err
+		}
+		return say(ss)
+	})
+	for _, path := range []string{
+		"/get/..", "/get/%2e%2e", "/get/.%2E", "/get/..%2Fx", "/get/x%2F..%2Fy", "/get/x%2F.", "/get/%2E%2E%2f..", "/get/..%5Cx", "/get/x%00", "/get/x%0a", "/get/x%7f",
+		"/get/%252e%252e", "/get/x;y", "/get/x%3By", "//get/x", "/get//x", "/get/x/", "/GET/x", "/get/x%2F%2E%2E", "/get/\u202e",
+	} {
+		got = nil
+		a := send(t, gw, "GET", path, "")
+		t.Logf("%s: %d %q", path, a.StatusCode, got)
+		if strings.Contains(string(got), "../") || strings.HasSuffix(string(got), "/..") {
+			t.Errorf("%s reaches the backend as %q", path, got)
+		}
+	}
+}
+
+// TestAttackCodesOfABackend are status codes that do not exist.
+func TestAttackCodesOfABackend(t *testing.T) {
+	for _, code := range []codes.Code{17, 99, 1 << 31, 1<<32 - 1} {
+		for _, path := range []string{"/get/x", "/watch", "/down"} {
+			gw := startAttacked(t, answering(func(grpc.ServerStream) error { return status.Error(code, "\x00\u2028<script>\"") }))
+			if a := send(t, gw, "GET", path, ""); a.StatusCode != 500 || !json.Valid([]byte(a.body)) {
+				t.Errorf("%d %s: %d %q", code, path, a.StatusCode, a.body)
+			}
+		}
+	}
+}
+
+// TestAttackBuffersUsedAgain sends messages of many sizes by all ways at once: none may hold bytes of another one.
+func TestAttackBuffersUsedAgain(t *testing.T) {
+	gw := startAttacked(t, func(_ any, ss grpc.ServerStream) error {
+		for {
+			var request []byte
+			if err := ss.RecvMsg(&request); err != nil {
+				break
+			}
+			text := request[max(0, len(request)-200):]
+			if i := bytes.LastIndexByte(request, '#'); i >= 0 {
+				text = request[i-100 : i]
+			}
+			for _, c := range text {
+				if c != text[0] {
+					return status.Errorf(codes.DataLoss, "mixed up: %q", text)
+				}
+			}
+			name, _ := grpc.MethodFromServerStream(ss)
+			if !strings.HasSuffix(name, "Collect") && !strings.HasSuffix(name, "Up") {
+				break
+			}
+		}
+		return say(ss)
+	})
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	done := make(chan string, 6)
+	for worker := range cap(done) {
+		go func() {
+			for i := range 60 {
+				c := string(rune('a' + (worker*7+i)%26))
+				text := strings.Repeat(c, 101+(i*977+worker*5003)%20_000) + "#"
+				for path, body := range map[string]string{
+					"/post/x": `{"note":"` + text + `"}`, "/raw": text,
+					"/collect/x": `{"note":"` + text + `"}` + "\n" + `{"note":"` + strings.Repeat(c, 5000) + `#"}`,
+				} {
+					r, _ := http.NewRequestWithContext(t.Context(), "POST", "http://"+gw.address()+path, strings.NewReader(body))
+					r.Header.Set("Content-Type", "application/json")
+					a, err := transport.RoundTrip(r)
+					if err != nil {
+						done <- err.Error()
+						return
+					}
+					said, _ := io.ReadAll(a.Body)
+					a.Body.Close()
+					if a.StatusCode != 200 {
+						done <- path + string(said)
+						return
+					}
+				}
+			}
+			done <- ""
+		}()
+	}
+	for range cap(done) {
+		if failure := <-done; failure != "" {
+			t.Error(failure)
+		}
+	}
+}
+
+// TestAttackNumbersThatGrow sends numbers whose wire is several times as large as their JSON, and larger than a message may be.
+func TestAttackNumbersThatGrow(t *testing.T) {
+	gw := startAttacked(t, answering(func(ss grpc.ServerStream) error { return say(ss) }))
+	body := `{"nums":[` + strings.Repeat("1,", 2_000_000) + `1]}`
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	a := send(t, gw, "POST", "/post/x", body, "Content-Type", "application/json")
+	runtime.ReadMemStats(&after)
+	t.Logf("%d %s: %d bytes of JSON, %d MiB allocated", a.StatusCode, a.body, len(body), (after.TotalAlloc-before.TotalAlloc)>>20)
+	if a.StatusCode == 200 {
+		t.Error("accepted")
+	}
+}
+
+// TestAttackReadersThatGoAway leaves streams of every kind in their middle: nothing may stay behind.
+func TestAttackReadersThatGoAway(t *testing.T) {
+	gw := startAttacked(t, answering(func(ss grpc.ServerStream) error {
+		for ss.Context().Err() == nil {
+			if err := say(ss, append([]byte{0x12, 0x80, 0x20}, make([]byte, 4096)...)...); err != nil {
+				return err
+			}
+		}
+		return ss.Context().Err()
+	}))
+	settle := func() int {
+		for deadline := time.Now().Add(soon); ; {
+			n := runtime.NumGoroutine()
+			if n < 60 || time.Now().After(deadline) {
+				return n
+			}
+			runtime.Gosched()
+		}
+	}
+	for i := range 60 {
+		conn, err := net.Dial("tcp", gw.address())
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch i % 3 {
+		case 0:
+			fmt.Fprint(conn, "GET /down HTTP/1.1\r\nHost: x\r\n\r\n")
+		case 1:
+			fmt.Fprint(conn, "POST /up HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nxx")
+		case 2:
+			fmt.Fprint(conn, "POST /collect/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[{},{\r\n")
+		}
+		if i%6 == 0 { // Only there an answer comes.
+			_, _ = conn.Read(make([]byte, 1))
+		}
+		conn.Close()
+	}
+	if n := settle(); n >= 60 {
+		t.Errorf("%d goroutines are left", n)
+	}
 }

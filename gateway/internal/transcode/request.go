@@ -75,16 +75,30 @@ func (r *Request) addVariable(path string) error {
 	if err != nil {
 		return err
 	}
-	r.variables = append(r.variables, v)
+	oneofs := slices.Concat(r.oneofs, v.oneofs())
+	switch {
+	case r.isTaken(v.key()):
+		return errTwice
+	case contradict(oneofs):
+		return errOneofTwice
+	}
+	r.variables, r.oneofs = append(r.variables, v), oneofs
 	r.taken = append(r.taken, v.key())
 	r.wanted = addWanted(r.wanted, v)
-	r.oneofs = append(r.oneofs, v.oneofs()...)
 	return nil
+}
+
+// contradict reports whether two members of one oneof are filled.
+func contradict(oneofs []filling) bool {
+	q := query{fillings: slices.Clone(oneofs)}
+	return len(oneofs) > 0 && q.conflict() != nil
 }
 
 var (
 	// errTwice says that a rule fills a field twice.
 	errTwice = errors.New("a variable of the path fills the same field")
+	// errOneofTwice says that a rule fills a oneof twice.
+	errOneofTwice = errors.New("a variable of the path fills another field of the same oneof")
 	// errRawGroup says that a raw body is where its length can't stand before it.
 	errRawGroup = errors.New("a google.api.HttpBody can be neither a group nor in one: use length-prefixed encoding")
 )
@@ -111,6 +125,9 @@ func (r *Request) addBody() error {
 			return errTwice
 		}
 		r.dropped = r.dropped || body.field.leadsOn() && body.field.message.custom() && bytes.HasPrefix(key, r.bodyKey)
+	}
+	if contradict(slices.Concat(r.oneofs, r.bodyOneofs)) {
+		return errOneofTwice
 	}
 	r.wanted = below(r.wanted, body)
 	return nil
