@@ -592,3 +592,24 @@ func TestAttackReadersThatGoAway(t *testing.T) {
 		t.Errorf("%d goroutines are left", n)
 	}
 }
+
+// TestAttackTinyValuesWithALongURL makes each of many tiny values carry all that the URL says.
+func TestAttackTinyValuesWithALongURL(t *testing.T) {
+	var got, messages int
+	gw := startAttacked(t, func(_ any, ss grpc.ServerStream) error {
+		for {
+			var request []byte
+			if err := ss.RecvMsg(&request); err != nil {
+				break
+			}
+			got += len(request)
+			messages++
+		}
+		return say(ss)
+	})
+	body := "[" + strings.Repeat("{},", 10_000) + "{}]"
+	a := send(t, gw, "POST", "/collect/x?note="+strings.Repeat("a", 7000), body, "Content-Type", "application/json")
+	if a.StatusCode == 200 && got > 100*len(body) {
+		t.Errorf("%d bytes of body made %d bytes in %d messages", len(body), got, messages)
+	}
+}

@@ -212,3 +212,19 @@ func TestAttackRulesThatContradictThemselves(t *testing.T) {
 		}
 	}
 }
+
+// TestAttackResponseBodyOfAnotherMember has the field on the wire, and another one of its oneof behind it.
+func TestAttackResponseBodyOfAnotherMember(t *testing.T) {
+	p, err := rigs[0].c.Message(fixed.message(t, "p3.All"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := p.Response("one_str")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wire := append(wireOf(t, fixed.message(t, "p3.All"), `{"oneStr":"stale"}`), wireOf(t, fixed.message(t, "p3.All"), `{"oneI32":1}`)...)
+	if json, err := r.AppendJSON(nil, wire); err != nil || string(json) != `""` {
+		t.Errorf("%s %v", json, err)
+	}
+}
