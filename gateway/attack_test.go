@@ -231,7 +231,7 @@ func TestAttackBackendEndsAClientStreamEarly(t *testing.T) {
 					defer transport.CloseIdleConnections()
 					reader, writer := io.Pipe()
 					go func() {
-						for {
+						for n := 0; protocol == "2" || n == 0; n++ { // Over HTTP/1.1 a client that still writes may find the connection reset.
 							if _, err := writer.Write([]byte(strings.Repeat(`{"note":"a"}`+"\n", 10_000))); err != nil {
 								return
 							}
