@@ -546,7 +546,7 @@ func TestAttackNumbersThatGrow(t *testing.T) {
 	a := send(t, gw, "POST", "/post/x", body, "Content-Type", "application/json")
 	runtime.ReadMemStats(&after)
 	t.Logf("%d %s: %d bytes of JSON, %d MiB allocated", a.StatusCode, a.body, len(body), (after.TotalAlloc-before.TotalAlloc)>>20)
-	if a.StatusCode == 200 {
+	if a.StatusCode != http.StatusTooManyRequests {
 		t.Error("accepted")
 	}
 }
@@ -590,26 +590,5 @@ func TestAttackReadersThatGoAway(t *testing.T) {
 	}
 	if n := settle(); n >= 60 {
 		t.Errorf("%d goroutines are left", n)
-	}
-}
-
-// TestAttackTinyValuesWithALongURL makes each of many tiny values carry all that the URL says.
-func TestAttackTinyValuesWithALongURL(t *testing.T) {
-	var got, messages int
-	gw := startAttacked(t, func(_ any, ss grpc.ServerStream) error {
-		for {
-			var request []byte
-			if err := ss.RecvMsg(&request); err != nil {
-				break
-			}
-			got += len(request)
-			messages++
-		}
-		return say(ss)
-	})
-	body := "[" + strings.Repeat("{},", 10_000) + "{}]"
-	a := send(t, gw, "POST", "/collect/x?note="+strings.Repeat("a", 7000), body, "Content-Type", "application/json")
-	if a.StatusCode == 200 && got > 100*len(body) {
-		t.Errorf("%d bytes of body made %d bytes in %d messages", len(body), got, messages)
 	}
 }

@@ -31,6 +31,7 @@ type message struct {
 	extensible bool
 	// bare programs write the value of the only field they know, or absent where it is not set.
 	bare   bool
+	rivals []protowire.Number // Other members of the field's oneof.
 	absent string
 }
 

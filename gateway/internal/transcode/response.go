@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -44,6 +45,11 @@ func (m *message) only(f *field, options Options) *message {
 	value.key, value.unset = ",", ""
 	value.implicit, value.emitEmpty, value.required = false, false, false
 	o := &message{desc: m.desc, bare: true, absent: f.absent(options), fields: []field{value}, slots: m.slots}
+	for i := range m.fields {
+		if other := &m.fields[i]; f.oneof != "" && other.oneof == f.oneof && other.number != f.number {
+			o.rivals = append(o.rivals, other.number)
+		}
+	}
 	o.index()
 	return o
 }
@@ -65,12 +71,27 @@ func (f *field) absent(options Options) string {
 
 // bare appends the value of the one field that the program knows.
 func (e *encoder) bare(dst []byte, m *message, b []byte) ([]byte, error) {
+	if !e.general && m.contested(b) {
+		return dst, errGeneral // Which leaves the last member of the oneof.
+	}
 	start := len(dst)
 	dst, err := e.fields(dst, m, b)
 	if len(dst) == start {
 		return append(dst, m.absent...), err
 	}
 	return append(dst[:start], dst[start+1:]...), err // Without the comma.
+}
+
+// contested reports whether another member of the field's oneof is there.
+func (m *message) contested(b []byte) bool {
+	for len(m.rivals) > 0 && len(b) > 0 {
+		num, typ, n := consumeTag(b)
+		if n < 0 || slices.Contains(m.rivals, num) {
+			return n >= 0
+		}
+		b = skipField(b, num, typ, n)
+	}
+	return false
 }
 
 // AppendJSON appends the JSON of a response message, given as wire bytes, to dst. On failure, an *Error, it returns dst as
