@@ -164,14 +164,21 @@ func (rc *restCall) checkBody() error {
 	case contentType == "", contentType == contentTypeJSON: // Without a type, nothing else but JSON could be meant.
 		return nil
 	case rc.binding.Request.RawBody():
-		if printable(contentType) { // It becomes a string of the message.
-			return nil
-		}
+		return checkRawType(contentType)
 	case isJSON(contentType, rc.binding.Plan.Method.ClientStreams):
 		return nil
 	}
 	return refuseAs(http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE",
 		fmt.Sprintf("a body of type %q can't be read: send JSON with the header content-type: application/json", contentType))
+}
+
+// checkRawType refuses a type that can't be a string of the message.
+func checkRawType(contentType string) error {
+	if printable(contentType) {
+		return nil
+	}
+	return refuseAs(http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE",
+		fmt.Sprintf("the content-type %q is not printable ASCII: send the type of the body, or application/octet-stream", contentType))
 }
 
 // isJSON tells whether a content type means JSON: by its name or its suffix (RFC 6839, section 3.1), and for a stream a value
