@@ -17,8 +17,11 @@ type turn struct {
 	due      time.Time
 	wait     time.Duration // Until the next attempt, after a failure.
 	offer    *answer       // Nil where the backend tells what is in force.
-	tried    int64         // One more than the number of attempts after which the offer was refused; 0 before that.
+	tried    int64         // The number of attempts after which the offer was tried, or untried.
 }
+
+// untried is when an offer was tried that is new.
+const untried = -1
 
 // never is when nobody has to be asked.
 const never = 24 * time.Hour
@@ -93,7 +96,7 @@ func (g *Gateway) turns(ctx context.Context, s *snapshot, before map[string]*tur
 	return turns
 }
 
-// jitter spreads a time by a tenth, so that gateways don't ask in step.
+// jitter spreads a time by a tenth, so that what is due does not come in step.
 func jitter(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * (0.9 + 0.2*rand.Float64())) //nolint:gosec // No secret.
 }
@@ -111,7 +114,7 @@ func (g *Gateway) again(t *turn) {
 	}
 	t.wait, t.due = firstWait, time.Now().Add(jitter(t.interval))
 	if t.offer == nil || !a.said.Equal(t.offer.said) {
-		t.offer, t.tried = a, 0
+		t.offer, t.tried = a, untried
 	}
 }
 
@@ -137,7 +140,7 @@ func (g *Gateway) adopt(turns map[string]*turn) {
 	for _, t := range turns {
 		if !g.settled(t) {
 			offers = append(offers, t)
-			fresh = fresh || t.tried != attempts+1
+			fresh = fresh || t.tried != attempts
 		}
 	}
 	switch {
@@ -147,13 +150,13 @@ func (g *Gateway) adopt(turns map[string]*turn) {
 		g.enact(offers)
 	default:
 		for _, t := range offers {
-			if t.tried != attempts+1 {
+			if t.tried != attempts {
 				g.enact([]*turn{t})
 			}
 		}
 	}
 	for _, t := range offers {
-		t.tried = attempts + 1
+		t.tried = attempts
 	}
 }
 

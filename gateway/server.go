@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"sync"
@@ -82,7 +81,7 @@ func (s *server) connected(ctx context.Context, conn net.Conn, age time.Duration
 	}
 	c := &connection{server: s}
 	if age > 0 { // Spread by a tenth: connections that were opened together shall not be closed together.
-		c.retireAt = time.Now().Add(age + time.Duration((rand.Float64()-0.5)/5*float64(age))) //nolint:gosec // Not for secrets.
+		c.retireAt = time.Now().Add(jitter(age))
 	}
 	s.connections.Store(conn, c)
 	s.known.Add(1)

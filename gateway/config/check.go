@@ -231,7 +231,7 @@ func checkBounds(cfg *configv1.Config, doc *document) {
 	call, longest := cfg.GetTimeouts().GetCall().AsDuration(), cfg.GetTimeouts().GetMaxCall().AsDuration()
 	if call > longest && longest > 0 {
 		doc.refuse("timeouts.call", "%s%s is more than timeouts.max_call, %s%s; lower the one or raise the other",
-			formatDuration(call), doc.where("timeouts.call"), formatDuration(longest), doc.where("timeouts.max_call"))
+			FormatDuration(call), doc.where("timeouts.call"), FormatDuration(longest), doc.where("timeouts.max_call"))
 	}
 	limits := cfg.GetLimits()
 	if one, all := limits.GetMaxConnectionsPerClient(), limits.GetMaxConnections(); one > all {

@@ -98,8 +98,8 @@ func enumNames(desc protoreflect.EnumDescriptor) []string {
 	return names
 }
 
-// formatDuration is the shortest form that parse reads: 1h rather than 1h0m0s.
-func formatDuration(d time.Duration) string {
+// FormatDuration returns the shortest form that configuration files may have: 1h rather than 1h0m0s. It is safe for concurrent use.
+func FormatDuration(d time.Duration) string {
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {
 		text = strings.TrimSuffix(text, "0s")

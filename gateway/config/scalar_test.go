@@ -64,7 +64,7 @@ func TestFormatDuration(t *testing.T) {
 		"0s": 0, "1s": time.Second, "1m": time.Minute, "1m30s": 90 * time.Second, "1h": time.Hour, "1h30m": 90 * time.Minute,
 		"10m": 10 * time.Minute, "20h": 20 * time.Hour, "1h0m1s": time.Hour + time.Second, "500ms": 500 * time.Millisecond,
 	} {
-		if got := formatDuration(d); got != want {
+		if got := FormatDuration(d); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}

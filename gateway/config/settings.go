@@ -116,7 +116,7 @@ func (f *File) leaf(path string, field protoreflect.FieldDescriptor, value proto
 	switch {
 	case isDuration(field):
 		d, _ := value.Message().Interface().(*durationpb.Duration)
-		n.Value = formatDuration(d.AsDuration())
+		n.Value = FormatDuration(d.AsDuration())
 	case field.Kind() == protoreflect.EnumKind:
 		n.Value = string(field.Enum().Values().ByNumber(value.Enum()).Name())
 	case field.Kind() == protoreflect.StringKind:

@@ -95,7 +95,7 @@ func format(fd protoreflect.FieldDescriptor, value protoreflect.Value) any {
 	switch {
 	case isDuration(fd):
 		d, _ := value.Message().Interface().(*durationpb.Duration)
-		return short(d.AsDuration())
+		return config.FormatDuration(d.AsDuration())
 	case fd.Kind() == protoreflect.EnumKind:
 		return string(fd.Enum().Values().ByNumber(value.Enum()).Name())
 	case fd.Kind() == protoreflect.Uint32Kind:
@@ -112,7 +112,7 @@ func same(text string, value any) bool {
 	}
 	want := fmt.Sprint(value)
 	if d, err := time.ParseDuration(text); err == nil {
-		return short(d) == want
+		return config.FormatDuration(d) == want
 	}
 	return text == want || text != "" && strings.HasSuffix(want, "_"+text)
 }
@@ -126,18 +126,6 @@ func parseBytes(text string) uint64 {
 		return 0
 	}
 	return n * factor
-}
-
-// short is the shortest form of a duration: 1h rather than 1h0m0s.
-func short(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
 }
 
 // number writes a number in groups of three digits.

@@ -13,6 +13,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/cardea-gateway/cardea/gateway/config"
 )
 
 const root = "cardea.config.v1.Config"
@@ -152,10 +154,10 @@ func (f *field) constraints() []string {
 func durationRange(rules *validate.DurationRules) []string {
 	var all []string
 	if rules.HasGt() {
-		all = append(all, "more than "+short(rules.GetGt().AsDuration()))
+		all = append(all, "more than "+config.FormatDuration(rules.GetGt().AsDuration()))
 	}
 	if rules.HasLte() {
-		all = append(all, "at most "+short(rules.GetLte().AsDuration()))
+		all = append(all, "at most "+config.FormatDuration(rules.GetLte().AsDuration()))
 	}
 	return all
 }

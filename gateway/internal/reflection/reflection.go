@@ -3,7 +3,6 @@
 package reflection
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -299,11 +298,5 @@ func (c *conversation) set() *descriptorpb.FileDescriptorSet {
 
 // Equal reports whether two answers say the same.
 func (a *Answer) Equal(other *Answer) bool {
-	if other == nil || !slices.Equal(a.Services, other.Services) {
-		return false
-	}
-	options := proto.MarshalOptions{Deterministic: true}
-	mine, err := options.Marshal(a.Files)
-	theirs, failed := options.Marshal(other.Files)
-	return err == nil && failed == nil && bytes.Equal(mine, theirs)
+	return other != nil && slices.Equal(a.Services, other.Services) && proto.Equal(a.Files, other.Files)
 }

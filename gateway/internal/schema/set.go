@@ -55,10 +55,11 @@ func NewSet(served []string, sources ...*Source) (*Set, error) {
 
 // settle notes where the contract of a service comes from; it fails if the sources don't agree.
 func (s *Set) settle(service protoreflect.FullName) error {
-	if s.Service(string(service)) == nil {
+	known := s.Service(string(service))
+	if known == nil {
 		return nil
 	}
-	mine := contractOf(s.Service(string(service)))
+	mine := contractOf(known)
 	from := &Source{Name: linked}
 	for _, source := range slices.Backward(s.sources) {
 		other := source.services[service]
@@ -66,6 +67,9 @@ func (s *Set) settle(service protoreflect.FullName) error {
 			continue
 		}
 		from = source
+		if other == known {
+			continue
+		}
 		if difference := mine.difference(contractOf(other)); difference != "" {
 			return fmt.Errorf("%s and %s have different contracts for the service %s: they differ in %s; "+
 				"bring both to one version, or drop one", s.first(service).place, source.place, service, difference)

@@ -178,7 +178,7 @@ func (d *decoder) fill(r *Request, name, value string) error {
 
 // keyID returns the same for all ways to write a key of a map.
 func keyID(f *field, key string) string {
-	if f.shape != mapped || f.mapKey.op == opString || f.mapKey.op == opBool {
+	if f.shape != mapped || f.mapKey.op == opString {
 		return key
 	}
 	if n, ok := parseMapKey(f.mapKey.op, []byte(key)); ok {

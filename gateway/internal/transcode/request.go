@@ -108,7 +108,9 @@ func (r *Request) addBody() error {
 		if r.raw && len(r.variables) > 0 {
 			return errTwice
 		}
-		r.dropped = r.p.m.custom() && len(r.variables) > 0
+		if r.p.m.custom() {
+			r.dropped, r.wanted = len(r.variables) > 0, nil
+		}
 		return nil
 	}
 	body, err := r.p.m.place(r.rule.Body)
@@ -288,13 +290,10 @@ func (r *Request) bodyType() string {
 func (d *decoder) body(r *Request) error {
 	before := len(d.out)
 	var err error
-	switch d.wanted = r.wanted; {
-	case r.body.field != nil:
+	d.wanted = r.wanted
+	if r.body.field != nil {
 		err = d.at(r.body.steps, func() error { return d.content(r.body.field) })
-	case r.p.m.custom():
-		d.wanted = nil
-		fallthrough
-	default:
+	} else {
 		err = d.message(r.p.m)
 	}
 	d.wanted = nil
