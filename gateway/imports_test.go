@@ -16,7 +16,13 @@ const direction = `
 policies/call                 -
 policies/call/calltest        policies/call
 policies/auth                 policies/call gen/...
+discovery                     -
 discovery/static              -
+discovery/consul              discovery
+discovery/dns                 discovery
+discovery/file                discovery
+discovery/balancer/weighted   discovery
+discovery/balancer/instances  discovery
 gateway/internal/route        -
 gateway/internal/schema       gateway/internal/route gateway/internal/nearest gen/...
 gateway/internal/reflection   policies/call
@@ -24,13 +30,13 @@ gateway/internal/pemfile      -
 gateway/internal/pemfile/pemtest -
 gateway/internal/guard        -
 gateway/internal/listen       gateway/internal/guard gateway/internal/pemfile gen/...
-gateway/internal/upstream     policies/call discovery/static gateway/internal/pemfile gen/...
+gateway/internal/upstream     policies/call discovery/... gateway/internal/pemfile gen/...
 gateway/internal/proxy        policies/call gateway/internal/upstream
 gateway/internal/chain        policies/call
 gateway/internal/frontend     policies/call gateway/internal/route gateway/internal/transcode gen/...
 gateway/internal/telemetry    policies/call gateway/internal/frontend
 gateway/internal/nearest      -
-gateway/config                discovery/static gateway/internal/nearest gen/...
+gateway/config                discovery/... gateway/internal/nearest gen/...
 gateway/internal/transcode    -
 gateway/internal/transcode/conformance -
 gateway/admin                 -

@@ -1,0 +1,194 @@
+package discovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/url"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/resolver"
+)
+
+const (
+	firstWait = 100 * time.Millisecond // After a failure.
+	longWait  = 5 * time.Second        // After many.
+	gap       = 200 * time.Millisecond // Between two questions, whoever asks for the second.
+)
+
+// errNone is what callers hear of a backend of which nothing is known.
+var errNone = errors.New("the registry knows no instance")
+
+// Resolver is the grpc resolver of one connection, for a source. It is safe for concurrent use.
+type Resolver struct {
+	source Source
+	log    *slog.Logger
+
+	mu     sync.Mutex
+	status Status
+}
+
+var _ resolver.Builder = (*Resolver)(nil)
+
+// Status is what a resolver knows, and since when.
+type Status struct {
+	// Instances is the set in force.
+	Instances []Instance
+	// AsOf is when the registry last answered with a set that is in force: the age of the set counts from here. Zero before the first.
+	AsOf time.Time
+	// Changed is when the set in force became so.
+	Changed time.Time
+	// Err is why the set is older than it should be: what went wrong since. Nil where all is well.
+	Err error
+	// Failures counts what has gone wrong since the resolver was made.
+	Failures int64
+}
+
+// NewResolver returns a resolver for the targets of a source, to be passed to grpc.WithResolvers of one connection. The log gets
+// a line when a registry begins to fail, and when it is well again; nil is nowhere.
+func NewResolver(source Source, log *slog.Logger) *Resolver {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Resolver{source: source, log: log}
+}
+
+// Scheme is the scheme of the source's targets.
+func (r *Resolver) Scheme() string { return r.source.Scheme() }
+
+// Status returns what the resolver knows. Its instances are shared: do not change them.
+func (r *Resolver) Status() Status {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.status
+}
+
+// Build begins to watch a target. It fails if the source does not understand it.
+func (r *Resolver) Build(target resolver.Target, cc resolver.ClientConn, _ resolver.BuildOptions) (resolver.Resolver, error) {
+	watch, err := r.source.Open(&target.URL)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // grpc builds resolvers without one.
+	w := &watcher{Resolver: r, watch: watch, cc: cc, target: &target.URL, cancel: cancel, now: make(chan struct{}, 1)}
+	w.running.Go(func() { w.run(ctx) })
+	return w, nil
+}
+
+// watcher keeps one watch going.
+type watcher struct {
+	*Resolver
+
+	watch   Watch
+	cc      resolver.ClientConn
+	target  *url.URL
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+	now     chan struct{} // Has an element if grpc wants to know at once.
+	wait    time.Duration // After the last failure; 0 after a success.
+}
+
+// ResolveNow asks again at once where the watch waits: grpc wants to know because a connection broke.
+func (w *watcher) ResolveNow(resolver.ResolveNowOptions) {
+	select {
+	case w.now <- struct{}{}:
+	default: // It was asked for already.
+	}
+}
+
+// Close ends the watch, and returns when nothing of it is left.
+func (w *watcher) Close() {
+	w.cancel()
+	w.running.Wait()
+}
+
+func (w *watcher) run(ctx context.Context) {
+	defer w.watch.Close()
+	for ctx.Err() == nil {
+		began := time.Now()
+		set, err := w.watch.Next(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		rest := set.After
+		if err == nil && len(set.Instances) == 0 {
+			err = errNone
+		}
+		if err != nil {
+			w.failed(err)
+			w.wait = min(max(2*w.wait, firstWait), longWait)
+			rest = time.Duration(float64(w.wait) * (0.8 + 0.4*rand.Float64())) //nolint:gosec // No secret.
+		} else {
+			w.succeeded(set)
+			w.wait = 0
+		}
+		w.pause(ctx, gap-time.Since(began), nil)
+		w.pause(ctx, rest-time.Since(began), w.now)
+	}
+}
+
+// pause waits, but not longer than the context lives, or until somebody cuts it short.
+func (w *watcher) pause(ctx context.Context, d time.Duration, cut <-chan struct{}) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-cut:
+	case <-ctx.Done():
+	}
+}
+
+// failed notes that nothing was learned. What is known stays.
+func (w *watcher) failed(err error) {
+	w.mu.Lock()
+	first := w.status.Err == nil
+	w.status.Err = err
+	w.status.Failures++
+	known := len(w.status.Instances)
+	w.mu.Unlock()
+	if first {
+		w.log.Warn("the registry fails: the instances that are known stay", "target", w.target.Redacted(),
+			"instances", known, "error", err.Error())
+	}
+	if known == 0 {
+		w.cc.ReportError(fmt.Errorf("%s: %w", w.target.Redacted(), err))
+	}
+}
+
+// succeeded puts a set in force.
+func (w *watcher) succeeded(set Set) {
+	now := time.Now()
+	if set.AsOf.IsZero() {
+		set.AsOf = now
+	}
+	instances := tidy(set.Instances)
+	w.mu.Lock()
+	changed := !same(instances, w.status.Instances)
+	recovered := w.status.Err != nil
+	w.status.Err, w.status.AsOf = nil, set.AsOf
+	if changed {
+		w.status.Instances, w.status.Changed = instances, now
+	}
+	w.mu.Unlock()
+	if recovered {
+		w.log.Info("the registry answers again", "target", w.target.Redacted(), "instances", len(instances))
+	}
+	if changed {
+		w.publish(instances)
+	}
+}
+
+// publish hands a set to grpc. What grpc answers is that a balancer does not like the set: it is asked for anew soon enough.
+func (w *watcher) publish(instances []Instance) {
+	endpoints := make([]resolver.Endpoint, len(instances))
+	for i, instance := range instances {
+		endpoints[i] = Endpoint(instance)
+	}
+	_ = w.cc.UpdateState(resolver.State{Endpoints: endpoints})
+}
