@@ -1,0 +1,126 @@
+package instances
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/balancer"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding"
+	_ "google.golang.org/grpc/encoding/proto" // The codec of questions and answers.
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+)
+
+// crowd is how many instances are asked in one interval at most.
+const crowd = 200
+
+// check begins or ends asking an instance for its health, as its connection comes up or goes down.
+func (w *wrapper) check(c *conn, up bool) {
+	if w.set.options.Check.Interval == 0 {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	stop := w.checking[c]
+	switch {
+	case up && stop == nil && !w.closed:
+		ctx, cancel := context.WithCancel(w.ctx)
+		w.checking[c] = cancel
+		w.running.Go(func() { w.checkUntil(ctx, c) })
+	case !up && stop != nil:
+		stop()
+		delete(w.checking, c)
+		c.instance.checked(nil, 0) // The connection says it all.
+	}
+}
+
+// checkUntil asks again and again.
+func (w *wrapper) checkUntil(ctx context.Context, c *conn) {
+	producer, release := c.SubConn.GetOrBuildProducer(direct{})
+	defer release()
+	client := healthpb.NewHealthClient(producer.(grpc.ClientConnInterface)) //nolint:forcetypeassert // It is direct's.
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := ask(ctx, client, w.set.options.Check)
+		if ctx.Err() != nil {
+			return
+		}
+		if c.instance.checked(err, w.set.options.Check.Failures) {
+			w.wake()
+		}
+		if err != nil {
+			w.set.counts.checks.Add(1)
+		}
+		pause(ctx, w.untilNext()-time.Since(began))
+	}
+}
+
+// untilNext is the time between two questions, spread by a tenth.
+func (w *wrapper) untilNext() time.Duration {
+	w.mu.Lock()
+	n := len(w.instances)
+	w.mu.Unlock()
+	interval := w.set.options.Check.Interval * time.Duration(max(n, crowd)) / crowd
+	return time.Duration(float64(interval) * (0.9 + 0.2*rand.Float64())) //nolint:gosec // No secret.
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// direct gives access to one connection, without a choice.
+type direct struct{}
+
+// Build is called by grpc with the connection.
+func (direct) Build(conn any) (balancer.Producer, func()) { return conn, func() {} }
+
+// notServing is an instance's own word that it does not serve.
+type notServing struct{ error }
+
+// ask asks once. An error says that the instance is not well. Any answer shows that it is alive; most servers that don't know of
+// health checks answer UNIMPLEMENTED.
+func ask(ctx context.Context, client healthpb.HealthClient, o Check) error {
+	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
+	answer, err := client.Check(ctx, &healthpb.HealthCheckRequest{Service: o.Service}, grpc.ForceCodecV2(encoding.GetCodecV2("proto")))
+	switch code := status.Code(err); {
+	case err == nil && answer.GetStatus() == healthpb.HealthCheckResponse_SERVING:
+		return nil
+	case err == nil:
+		return notServing{fmt.Errorf("it answers %s", answer.GetStatus())}
+	case code == codes.DeadlineExceeded:
+		return fmt.Errorf("no answer within %s", o.Timeout)
+	case code == codes.Unavailable:
+		return fmt.Errorf("%s", code)
+	case code == codes.NotFound && o.Service != "":
+		return notServing{fmt.Errorf("it does not know the service %s", o.Service)}
+	}
+	return nil
+}
+
+// checked notes what a check has found. It tells whether that changes anything. An error that is no word of the instance counts
+// only after some in a row.
+func (i *instance) checked(err error, failures int) (changed bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	before := i.unserving
+	_, own := err.(notServing) //nolint:errorlint // It is ask's, and not wrapped.
+	switch {
+	case err == nil:
+		i.failedChecks, i.unserving = 0, ""
+	default:
+		if i.failedChecks++; own || i.failedChecks >= failures {
+			i.unserving = err.Error()
+		}
+	}
+	return before != i.unserving
+}

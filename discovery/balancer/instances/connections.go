@@ -1,0 +1,96 @@
+package instances
+
+import (
+	"slices"
+	"time"
+
+	"google.golang.org/grpc/balancer"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/resolver"
+)
+
+// spareTime is how long an instance has had connections to spare before one is closed.
+const spareTime = 30 * time.Second
+
+// spread returns the connection that a call should take to the instance that was chosen: another one if the first is full.
+func (w *wrapper) spread(c *conn) *conn {
+	most := int32(w.set.options.MaxStreams)
+	if c.calls.Load() < most {
+		return c
+	}
+	i := c.instance
+	i.mu.Lock()
+	for _, other := range i.conns {
+		if other.calls.Load() < c.calls.Load() && other.ready() {
+			c = other
+		}
+	}
+	i.mu.Unlock()
+	if c.calls.Load() >= most {
+		w.set.counts.queued.Add(1)
+		w.wake()
+	}
+	return c
+}
+
+// moreConnections opens a connection to an instance whose connections are all full.
+func (w *wrapper) moreConnections(i *instance) {
+	i.mu.Lock()
+	full := len(i.conns) > 0 && len(i.conns) < w.set.options.MaxConnections &&
+		!slices.ContainsFunc(i.conns, func(c *conn) bool { return int(c.calls.Load()) < w.set.options.MaxStreams })
+	i.mu.Unlock()
+	if !full {
+		return
+	}
+	c := &conn{w: w, instance: i}
+	raw, err := w.ClientConn.NewSubConn([]resolver.Address{{Addr: i.address}}, balancer.NewSubConnOptions{StateListener: c.extraChanged})
+	if err != nil { // The balancer ends.
+		return
+	}
+	c.SubConn = raw
+	i.add(c)
+	c.Connect()
+}
+
+// extraChanged notes what became of a connection that the balancer inside does not know of. One that is lost is not made again
+// unless it is needed again.
+func (c *conn) extraChanged(s balancer.SubConnState) {
+	c.mu.Lock()
+	c.state = s.ConnectivityState
+	c.mu.Unlock()
+	c.instance.changed(c, s.ConnectivityState)
+	if s.ConnectivityState == connectivity.TransientFailure || s.ConnectivityState == connectivity.Idle {
+		c.Shutdown()
+	}
+}
+
+// extra returns the connections that the balancer inside does not know of.
+func (i *instance) extra() []*conn {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	var extra []*conn
+	for _, c := range i.conns {
+		if c.listener == nil {
+			extra = append(extra, c)
+		}
+	}
+	return extra
+}
+
+// spareConnections closes a connection that has not been needed for some time. Its calls finish.
+func (i *instance) spareConnections(now time.Time) {
+	extra := i.extra()
+	enough := len(extra) > 0 && int(i.flying.Load()) < len(extra)*i.w.set.options.MaxStreams/2
+	i.mu.Lock()
+	over := enough && !i.spare.IsZero() && now.Sub(i.spare) >= spareTime
+	switch {
+	case !enough || over:
+		i.spare = time.Time{}
+	case i.spare.IsZero():
+		i.spare = now
+	}
+	i.mu.Unlock()
+	if over {
+		extra[len(extra)-1].Shutdown()
+	}
+}

@@ -1,0 +1,120 @@
+package instances
+
+import (
+	"fmt"
+	"time"
+)
+
+const (
+	// thought is how often ejection of one instance is thought of, since that looks at all others.
+	thought = 100 * time.Millisecond
+	// forgiven is how long after an ejection the next one begins anew with the shortest time.
+	forgiven = 5 * time.Minute
+	// failingStreak is how many failures in a row show that an instance may be failing, too.
+	failingStreak = 3
+)
+
+// consider ejects an instance on which calls fare badly, if they fare well elsewhere. What fails everywhere is no instance's
+// fault: a database behind all of them, or a client whose calls crash every one.
+func (w *wrapper) consider(i *instance, cause string) {
+	now := time.Now()
+	verdict := i.verdict(now, w.set.options.Ejection)
+	if verdict == "" {
+		return
+	}
+	w.mu.Lock()
+	row, alone := w.compare(i, now)
+	w.mu.Unlock()
+	if alone || !row {
+		return
+	}
+	if i.eject(now, verdict, w.set.options.Ejection) {
+		w.set.counts.ejected(cause)
+		w.set.log.Warn("an instance is ejected", "instance", i.address, "reason", verdict, "until", i.until)
+		w.wake()
+	}
+}
+
+// verdict says what an instance is accused of; empty if it is nothing, or if it was thought of a moment ago.
+func (i *instance) verdict(now time.Time, o Ejection) string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.ejected != "" || now.Sub(i.considered) < thought && i.record.row != o.Failures {
+		return ""
+	}
+	i.considered = now
+	failures := o.Failures
+	if i.trial.Load() {
+		failures = min(1, failures)
+	}
+	if failures > 0 && i.record.streak(now) >= failures {
+		return fmt.Sprintf("%d calls in a row failed, the last one: %s", i.record.row, i.record.cause)
+	}
+	calls, bad := i.record.sum(now)
+	if o.Percent > 0 && calls >= max(1, o.MinCalls) && 100*bad >= o.Percent*calls {
+		return fmt.Sprintf("%d of %d calls failed in %d seconds, the last one: %s", bad, calls, seconds, i.record.cause)
+	}
+	return ""
+}
+
+// compare tells whether calls fare better on the other instances, and whether there are none. The wrapper's lock must be held.
+func (w *wrapper) compare(accused *instance, now time.Time) (better, alone bool) {
+	others, failing, calls, bad := 0, 0, 0, 0
+	for _, i := range w.instances {
+		if i == accused {
+			continue
+		}
+		i.mu.Lock()
+		if !i.broken {
+			others++
+			if i.record.streak(now) >= failingStreak {
+				failing++
+			}
+			c, b := i.record.sum(now)
+			calls, bad = calls+c, bad+b
+		}
+		i.mu.Unlock()
+	}
+	accused.mu.Lock()
+	own, ownBad := accused.record.sum(now)
+	inRow := accused.record.streak(now) >= failingStreak
+	accused.mu.Unlock()
+	if inRow { // It fails right now; so the others must not.
+		return 2*failing <= others, others == 0
+	}
+	return bad*own*2 <= ownBad*calls || calls == 0, others == 0
+}
+
+// eject puts the instance out for a time. It returns false if it is out already.
+func (i *instance) eject(now time.Time, why string, o Ejection) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.ejected != "" {
+		return false
+	}
+	if now.Sub(i.back) > forgiven {
+		i.times = 0
+	}
+	long := o.Time << min(i.times, 20)
+	if o.MaxTime > 0 && (long > o.MaxTime || long <= 0) {
+		long = o.MaxTime
+	}
+	i.ejected, i.until, i.times = why, now.Add(long), i.times+1
+	i.trial.Store(false)
+	return true
+}
+
+// readmit lets an instance back whose ejection is over, for one call at a time at first. One that fails its health checks is not
+// let back.
+func (i *instance) readmit(now time.Time, o Ejection) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.trial.Load() && now.Sub(i.back) > o.Time {
+		i.trial.Store(false) // It had no calls to show, or only streams that go on.
+	}
+	if i.ejected == "" || now.Before(i.until) || i.unserving != "" {
+		return
+	}
+	i.ejected, i.back, i.record, i.passed = "", now, record{}, 0
+	i.trial.Store(true)
+}

@@ -1,0 +1,68 @@
+package instances
+
+import (
+	"time"
+
+	"google.golang.org/grpc/balancer"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// flight is a call on its way.
+type flight struct {
+	conn   *conn
+	method *method // Nil for a stream, whose duration says nothing.
+	began  time.Time
+	inside func(balancer.DoneInfo) // Of the balancer inside; may be nil.
+
+	older, newer *flight // Calls of the instance; the lock of the instance guards them.
+	judged       bool    // It took too long, and has been counted as failed.
+	trial        bool    // The instance was on trial when it began.
+}
+
+// done is told by grpc, once, what became of the call.
+func (f *flight) done(info balancer.DoneInfo) {
+	if f.inside != nil {
+		f.inside(info)
+	}
+	i := f.conn.instance
+	cause, counts := f.verdict(info, time.Since(f.began))
+	if i.end(f, cause, counts) {
+		i.w.consider(i, cause)
+	}
+}
+
+// verdict says what a call that has ended tells of its instance: a cause if it fared badly. One that was canceled, or was cut off
+// by its deadline before it took too long, tells nothing; nor does one that was never sent.
+func (f *flight) verdict(info balancer.DoneInfo, took time.Duration) (cause string, counts bool) {
+	if !info.BytesSent {
+		return "", false
+	}
+	switch code := status.Code(info.Err); code {
+	case codes.Unavailable, codes.Internal, codes.Unknown, codes.DataLoss:
+		return code.String(), true
+	case codes.Canceled, codes.DeadlineExceeded:
+		if f.slow(took) {
+			return slow, true
+		}
+		return "", false
+	}
+	if f.slow(took) {
+		return slow, true
+	}
+	if f.method != nil {
+		f.method.note(took)
+	}
+	return "", true
+}
+
+// slow is the cause of calls that took too long.
+const slow = "slow"
+
+func (f *flight) slow(took time.Duration) bool {
+	if f.method == nil {
+		return false
+	}
+	limit := f.method.limit()
+	return limit > 0 && took > limit
+}
