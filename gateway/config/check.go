@@ -17,6 +17,7 @@ import (
 func check(cfg *configv1.Config, doc *document) {
 	checkAddresses(cfg, doc)
 	checkTargets(cfg, doc)
+	checkBalancing(cfg, doc)
 	checkBackendNames(cfg, doc)
 	checkServices(cfg, doc)
 	checkPolicies("policies", cfg.GetPolicies(), doc)

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
@@ -30,6 +31,24 @@ const (
 
 	defaultReflectionInterval = 30 * time.Second
 	defaultReflectionTimeout  = 5 * time.Second
+
+	defaultConsulAddress  = "127.0.0.1:8500"
+	defaultConsulMaxStale = 10 * time.Second
+	defaultConsulService  = "cardea"
+	defaultConsulTTL      = 15 * time.Second
+
+	defaultPanicThreshold      = 50
+	defaultConsecutiveFailures = 5
+	defaultFailurePercent      = 50
+	defaultMinCalls            = 20
+	defaultSlowCall            = time.Second
+	defaultEjectionTime        = 5 * time.Second
+	defaultMaxEjectionTime     = 5 * time.Minute
+	defaultCheckInterval       = time.Second
+	defaultCheckTimeout        = time.Second
+	defaultCheckFailures       = 2
+	defaultMaxStreams          = 100
+	defaultInstanceConnections = 4
 )
 
 // Default fills in, in place, what a configuration leaves out, with the values that the comments of the schema state.
@@ -46,17 +65,54 @@ func Default(cfg *configv1.Config) {
 	defaultLimits(cfg)
 	defaultTimeouts(cfg)
 	for _, b := range cfg.GetBackends() {
-		fill(&b.LoadBalancing, configv1.LoadBalancing_LOAD_BALANCING_ROUND_ROBIN)
+		defaultInstances(b)
 		if r := b.GetReflection(); r != nil {
 			fillDuration(&r.Interval, defaultReflectionInterval)
 			fillDuration(&r.Timeout, defaultReflectionTimeout)
 		}
+	}
+	if c := cfg.GetConsul(); c != nil {
+		defaultConsul(c)
 	}
 	for _, l := range cfg.GetListeners() {
 		if certificates := l.GetTls().GetClientCertificates(); certificates != nil {
 			fill(&certificates.Mode, configv1.ClientCertificates_MODE_REQUIRED)
 		}
 	}
+}
+
+func defaultConsul(c *configv1.Consul) {
+	fill(&c.Address, defaultConsulAddress)
+	fillDuration(&c.MaxStale, defaultConsulMaxStale)
+	if r := c.GetRegister(); r != nil {
+		fill(&r.Service, defaultConsulService)
+		fillDuration(&r.Ttl, defaultConsulTTL)
+	}
+}
+
+// defaultInstances says how calls are spread over the instances of a backend.
+func defaultInstances(b *configv1.Backend) {
+	fill(&b.LoadBalancing, configv1.LoadBalancing_LOAD_BALANCING_ROUND_ROBIN)
+	fillDuration(&b.SlowStart, 0)
+	if b.PanicThreshold == nil {
+		b.PanicThreshold = proto.Uint32(defaultPanicThreshold)
+	}
+	ensure(&b.OutlierDetection)
+	o := b.GetOutlierDetection()
+	fill(&o.ConsecutiveFailures, defaultConsecutiveFailures)
+	fill(&o.FailurePercent, defaultFailurePercent)
+	fill(&o.MinCalls, defaultMinCalls)
+	fillDuration(&o.SlowCall, defaultSlowCall)
+	fillDuration(&o.EjectionTime, defaultEjectionTime)
+	fillDuration(&o.MaxEjectionTime, defaultMaxEjectionTime)
+	ensure(&b.HealthCheck)
+	h := b.GetHealthCheck()
+	fillDuration(&h.Interval, defaultCheckInterval)
+	fillDuration(&h.Timeout, defaultCheckTimeout)
+	fill(&h.Failures, defaultCheckFailures)
+	ensure(&b.Connections)
+	fill(&b.Connections.MaxStreams, defaultMaxStreams)
+	fill(&b.Connections.MaxConnections, defaultInstanceConnections)
 }
 
 func defaultLimits(cfg *configv1.Config) {
@@ -117,6 +173,13 @@ func resolveFiles(cfg *configv1.Config, dir string) {
 	}
 	for _, b := range cfg.GetBackends() {
 		if tls := b.GetTls(); tls != nil {
+			tls.CaFile = resolve(dir, tls.GetCaFile())
+			resolveCertificate(dir, tls.GetCertificate())
+		}
+	}
+	if c := cfg.GetConsul(); c != nil {
+		c.TokenFile = resolve(dir, c.GetTokenFile())
+		if tls := c.GetTls(); tls != nil {
 			tls.CaFile = resolve(dir, tls.GetCaFile())
 			resolveCertificate(dir, tls.GetCertificate())
 		}

@@ -28,6 +28,7 @@ func fillIn() map[protoreflect.FullName]protoreflect.Value {
 	cfg := &configv1.Config{
 		Listeners: []*configv1.Listener{{Tls: &configv1.ListenerTls{ClientCertificates: &configv1.ClientCertificates{}}}},
 		Backends:  []*configv1.Backend{{}},
+		Consul:    &configv1.Consul{Register: &configv1.ConsulRegistration{}},
 	}
 	config.Default(cfg)
 	values := map[protoreflect.FullName]protoreflect.Value{}

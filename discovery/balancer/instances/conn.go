@@ -20,6 +20,7 @@ type conn struct {
 
 	w        *wrapper
 	instance *instance
+	address  []resolver.Address
 	listener func(balancer.SubConnState) // Of the balancer inside. Nil for connections that it does not know of.
 	calls    atomic.Int32
 
@@ -38,7 +39,7 @@ func (w *wrapper) NewSubConn(addresses []resolver.Address, o balancer.NewSubConn
 	if i == nil { // The registry has forgotten it while the balancer inside was at work.
 		return nil, errors.New("instances: no instance has the address " + addresses[0].Addr)
 	}
-	c := &conn{w: w, instance: i, listener: o.StateListener, closed: !i.open.Load()}
+	c := &conn{w: w, instance: i, address: addresses, listener: o.StateListener, closed: !i.open.Load()}
 	o.StateListener = c.changed
 	raw, err := w.ClientConn.NewSubConn(addresses, o)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 
 	"google.golang.org/grpc/balancer"
 	"google.golang.org/grpc/connectivity"
-	"google.golang.org/grpc/resolver"
 )
 
 // spareTime is how long an instance has had connections to spare before one is closed.
@@ -42,8 +41,12 @@ func (w *wrapper) moreConnections(i *instance) {
 	if !full {
 		return
 	}
-	c := &conn{w: w, instance: i}
-	raw, err := w.ClientConn.NewSubConn([]resolver.Address{{Addr: i.address}}, balancer.NewSubConnOptions{StateListener: c.extraChanged})
+	first := i.main()
+	if first == nil {
+		return
+	}
+	c := &conn{w: w, instance: i, address: first.address}
+	raw, err := w.ClientConn.NewSubConn(c.address, balancer.NewSubConnOptions{StateListener: c.extraChanged})
 	if err != nil { // The balancer ends.
 		return
 	}

@@ -30,12 +30,16 @@ func (w *wrapper) keep() {
 
 // round does what time brings about.
 func (w *wrapper) round(now time.Time) {
+	var accused []*instance
 	for _, i := range w.all() {
 		if i.age(now) {
-			w.consider(i, slow)
+			accused = append(accused, i)
 		}
 		i.readmit(now, w.set.options.Ejection)
 		i.spareConnections(now)
+	}
+	for _, i := range accused { // Now that it is known how all others fare.
+		w.consider(i, slow)
 	}
 	w.settle()
 }

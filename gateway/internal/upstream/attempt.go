@@ -2,13 +2,13 @@ package upstream
 
 import (
 	"context"
-	"net"
 	"slices"
 	"sync"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/stats"
 
+	"github.com/cardea-gateway/cardea/discovery/balancer/instances"
 	"github.com/cardea-gateway/cardea/policies/call"
 )
 
@@ -25,17 +25,40 @@ func chain(end grpc.Streamer, interceptors ...grpc.StreamClientInterceptor) grpc
 	return end
 }
 
-// Attempt notes what became of a call on the far side. It is safe for concurrent use.
+// Attempt says what a call asks of the balancer, and notes what became of it on the far side. It is safe for concurrent use.
 type Attempt struct {
+	// Once is true for a call that takes one message and answers with one: only then does its duration say something.
+	Once bool
+	// Key is what calls have in common that should go to the same instance; empty for nothing.
+	Key string
+	// Avoid holds addresses of instances that the call should keep away from, as long as another one is fit.
+	Avoid []string
+
 	mu       sync.Mutex
 	upstream call.Upstream
 }
 
-type attemptKey struct{}
+var _ instances.Call = (*Attempt)(nil)
 
 // WithAttempt returns a context whose stream is noted in the attempt.
 func WithAttempt(ctx context.Context, a *Attempt) context.Context {
-	return context.WithValue(ctx, attemptKey{}, a)
+	return instances.WithCall(ctx, a)
+}
+
+// Unary is what the balancer asks.
+func (a *Attempt) Unary() bool { return a.Once }
+
+// HashKey is what the balancer asks.
+func (a *Attempt) HashKey() string { return a.Key }
+
+// Avoids is what the balancer asks.
+func (a *Attempt) Avoids(address string) bool { return slices.Contains(a.Avoid, address) }
+
+// Picked notes which instance the balancer has chosen.
+func (a *Attempt) Picked(address string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.upstream.Instance = address
 }
 
 // Upstream returns what is known so far.
@@ -45,20 +68,13 @@ func (a *Attempt) Upstream() call.Upstream {
 	return a.upstream
 }
 
-func (a *Attempt) sentTo(addr net.Addr) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.upstream.Instance = addr.String()
-}
-
 func (a *Attempt) answered() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.upstream.Answered = true
 }
 
-// observer learns from grpc which instance was picked, and whether the backend's trailers arrived: that alone tells a
-// backend's error from one of the way there.
+// observer learns from grpc whether the backend's trailers arrived: that alone tells a backend's error from one of the way there.
 type observer struct{}
 
 var _ stats.Handler = observer{}
@@ -68,16 +84,10 @@ func (observer) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Conte
 func (observer) HandleConn(context.Context, stats.ConnStats)                       {}
 
 func (observer) HandleRPC(ctx context.Context, event stats.RPCStats) {
-	a, ok := ctx.Value(attemptKey{}).(*Attempt)
-	if !ok {
+	if _, ok := event.(*stats.InTrailer); !ok {
 		return
 	}
-	switch event := event.(type) {
-	case *stats.OutHeader:
-		if event.RemoteAddr != nil {
-			a.sentTo(event.RemoteAddr)
-		}
-	case *stats.InTrailer:
+	if a, ok := instances.CallOf(ctx).(*Attempt); ok {
 		a.answered()
 	}
 }

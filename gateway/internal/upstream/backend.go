@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -11,20 +12,22 @@ import (
 	_ "google.golang.org/grpc/encoding/gzip" // Backends may compress their answers.
 	"google.golang.org/protobuf/proto"
 
+	"github.com/cardea-gateway/cardea/discovery/balancer/instances"
 	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
 )
 
 // Options describe a backend.
 type Options struct {
-	// Name is its name in logs and metrics.
-	Name string
-	// Target is a grpc target such as static:///host:port or dns:///host:port.
-	Target string
+	// Config says where its instances are, how calls are spread over them, and how they are spoken to. Its files are read anew when
+	// they have changed. What is not about instances is ignored.
+	Config *configv1.Backend
+	// Consul is the agent for targets of that kind. Nil: the one on this machine.
+	Consul *configv1.Consul
+	// Zone is where the gateway runs. Empty: nobody knows.
+	Zone string
 	// MaxMessageBytes bounds a message in either direction, after decompression.
 	MaxMessageBytes int
-	// TLS is spoken to instances, if set. Its files are read anew for new connections when they have changed.
-	TLS *configv1.BackendTls
-	// Log gets what is wrong with changed files. Nil: nowhere.
+	// Log gets what becomes of instances, and what is wrong with changed files. Nil: nowhere.
 	Log *slog.Logger
 	// Version of the gateway, for the user agent that instances see.
 	Version string
@@ -36,9 +39,6 @@ var reconnect = grpc.ConnectParams{
 	Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 3 * time.Second},
 	MinConnectTimeout: 5 * time.Second,
 }
-
-// roundRobin is the service config of a backend. Nothing else comes from it: retries are Cardea's own.
-const roundRobin = `{"loadBalancingConfig":[{"round_robin":{}}]}`
 
 // Backend is a set of instances that serve the same services. It is safe for concurrent use.
 type Backend struct {
@@ -52,26 +52,49 @@ type Backend struct {
 type connection struct {
 	conn    *grpc.ClientConn
 	attempt grpc.Streamer
+	finding *finding
+	set     *instances.Set
 }
 
 // identity is the same for options that can share a connection.
 func (o Options) identity() string {
-	secured, _ := proto.MarshalOptions{Deterministic: true}.Marshal(o.TLS) // Of valid text, it can't fail.
-	return fmt.Sprintf("%s %d %s %t %q", o.Target, o.MaxMessageBytes, o.Version, o.TLS != nil, secured)
+	about := proto.CloneOf(o.Config)
+	about.Name, about.Services, about.Hosts, about.Reflection, about.HashKey = "", nil, nil, nil, nil
+	agent := proto.CloneOf(o.Consul)
+	if agent != nil {
+		agent.Register = nil
+	}
+	deterministic := proto.MarshalOptions{Deterministic: true}
+	instances, _ := deterministic.Marshal(about) // Of valid text, it can't fail.
+	consul, _ := deterministic.Marshal(agent)
+	return fmt.Sprintf("%q %q %q %d %s", instances, consul, o.Zone, o.MaxMessageBytes, o.Version)
 }
 
 // dial returns a connection without connecting. Errors are a target that can't be understood, and TLS files that can't be
 // used.
 func dial(o Options) (*connection, error) {
-	secured, err := secure(o)
+	c, err := open(o)
 	if err != nil {
-		return nil, fmt.Errorf("backend %q: %w", o.Name, err)
+		return nil, fmt.Errorf("backend %q: %w", o.Config.GetName(), err)
 	}
-	conn, err := grpc.NewClient(o.Target, append(secured,
-		grpc.WithDisableServiceConfig(),
-		grpc.WithDefaultServiceConfig(roundRobin),
+	return c, nil
+}
+
+func open(o Options) (*connection, error) {
+	secured, err := secure(o.Config.GetTls(), o.Log)
+	if err != nil {
+		return nil, err
+	}
+	set, err := instances.New(o.balancing())
+	if err != nil {
+		return nil, err
+	}
+	found, err := o.find()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := grpc.NewClient(o.Config.GetTarget(), append(append(secured, set.DialOptions(found.builder)...),
 		grpc.WithDisableRetry(),
-		grpc.WithIdleTimeout(0), // An idle channel closes its balancer.
 		grpc.WithNoProxy(),
 		grpc.WithConnectParams(reconnect),
 		grpc.WithUserAgent("cardea/"+o.Version),
@@ -83,9 +106,9 @@ func dial(o Options) (*connection, error) {
 		),
 	)...)
 	if err != nil {
-		return nil, fmt.Errorf("backend %q: %w", o.Name, err)
+		return nil, errors.Join(err, found.Close())
 	}
-	c := &connection{conn: conn}
+	c := &connection{conn: conn, finding: found, set: set}
 	c.attempt = chain(c.pick)
 	return c, nil
 }

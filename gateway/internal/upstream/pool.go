@@ -38,7 +38,7 @@ func (p *Pool) Open(o Options) (*Backend, error) {
 	}
 	held.holders++
 	release := sync.OnceValue(func() error { return p.release(key, held) })
-	return &Backend{name: o.Name, connection: held.connection, release: release}, nil
+	return &Backend{name: o.Config.GetName(), connection: held.connection, release: release}, nil
 }
 
 // release closes a connection that nobody holds any more.
@@ -53,5 +53,5 @@ func (p *Pool) release(key string, held *pooled) error {
 	if !last {
 		return nil
 	}
-	return held.conn.Close()
+	return held.close()
 }

@@ -16,24 +16,21 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/resolver"
 
-	"github.com/cardea-gateway/cardea/discovery/static"
 	"github.com/cardea-gateway/cardea/gateway/internal/pemfile"
 	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
 )
 
-// secure returns how instances are spoken to, and found: their names are what TLS verifies.
-func secure(o Options) ([]grpc.DialOption, error) {
-	if o.TLS == nil {
-		return []grpc.DialOption{
-			grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithResolvers(static.NewBuilder()),
-		}, nil
+// secure returns how instances are spoken to.
+func secure(cfg *configv1.BackendTls, log *slog.Logger) ([]grpc.DialOption, error) {
+	if cfg == nil {
+		return []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}, nil
 	}
-	files, err := newCredentials(o.TLS, o.Log)
+	files, err := newCredentials(cfg, log)
 	if err != nil {
 		return nil, err
 	}
-	options := []grpc.DialOption{grpc.WithTransportCredentials(files), grpc.WithResolvers(named{static.NewBuilder()})}
-	if name := o.TLS.GetServerName(); name != "" {
+	options := []grpc.DialOption{grpc.WithTransportCredentials(files)}
+	if name := cfg.GetServerName(); name != "" {
 		options = append(options, grpc.WithAuthority(name)) // It goes before any other name.
 	}
 	return options, nil

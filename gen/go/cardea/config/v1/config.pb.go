@@ -33,6 +33,14 @@ const (
 	LoadBalancing_LOAD_BALANCING_UNSPECIFIED LoadBalancing = 0
 	// Each instance in turn.
 	LoadBalancing_LOAD_BALANCING_ROUND_ROBIN LoadBalancing = 1
+	// Each instance as often as its weight says, which Consul, SRV records and files tell.
+	LoadBalancing_LOAD_BALANCING_WEIGHTED_ROUND_ROBIN LoadBalancing = 2
+	// Of two instances, chosen at random, the one with fewer calls on their way.
+	LoadBalancing_LOAD_BALANCING_LEAST_REQUEST LoadBalancing = 3
+	// Calls with the same hash_key to the same instance, as long as it is there.
+	LoadBalancing_LOAD_BALANCING_RING_HASH LoadBalancing = 4
+	// Each instance as often as its own reports of load say (ORCA). Those that report nothing share alike.
+	LoadBalancing_LOAD_BALANCING_LOAD_REPORTS LoadBalancing = 5
 )
 
 // Enum value maps for LoadBalancing.
@@ -40,10 +48,18 @@ var (
 	LoadBalancing_name = map[int32]string{
 		0: "LOAD_BALANCING_UNSPECIFIED",
 		1: "LOAD_BALANCING_ROUND_ROBIN",
+		2: "LOAD_BALANCING_WEIGHTED_ROUND_ROBIN",
+		3: "LOAD_BALANCING_LEAST_REQUEST",
+		4: "LOAD_BALANCING_RING_HASH",
+		5: "LOAD_BALANCING_LOAD_REPORTS",
 	}
 	LoadBalancing_value = map[string]int32{
-		"LOAD_BALANCING_UNSPECIFIED": 0,
-		"LOAD_BALANCING_ROUND_ROBIN": 1,
+		"LOAD_BALANCING_UNSPECIFIED":          0,
+		"LOAD_BALANCING_ROUND_ROBIN":          1,
+		"LOAD_BALANCING_WEIGHTED_ROUND_ROBIN": 2,
+		"LOAD_BALANCING_LEAST_REQUEST":        3,
+		"LOAD_BALANCING_RING_HASH":            4,
+		"LOAD_BALANCING_LOAD_REPORTS":         5,
 	}
 )
 
@@ -123,7 +139,7 @@ func (x ClientCertificates_Mode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ClientCertificates_Mode.Descriptor instead.
 func (ClientCertificates_Mode) EnumDescriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{4, 0}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{6, 0}
 }
 
 // Config is the root of the configuration file.
@@ -158,7 +174,11 @@ type Config struct {
 	// balancers need to notice. Absent: 0s.
 	DrainDelay *durationpb.Duration `protobuf:"bytes,13,opt,name=drain_delay,json=drainDelay,proto3" json:"drain_delay,omitempty"`
 	// How REST looks. Absent, it is as strict as the specifications.
-	Rest          *Rest `protobuf:"bytes,14,opt,name=rest,proto3" json:"rest,omitempty"`
+	Rest *Rest `protobuf:"bytes,14,opt,name=rest,proto3" json:"rest,omitempty"`
+	// The Consul agent that knows the instances of backends whose targets begin with consul:///.
+	Consul *Consul `protobuf:"bytes,15,opt,name=consul,proto3" json:"consul,omitempty"`
+	// Where the gateway runs, such as eu-west-1a. Backends with prefer_zone call instances of this zone first.
+	Zone          string `protobuf:"bytes,16,opt,name=zone,proto3" json:"zone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -291,6 +311,187 @@ func (x *Config) GetRest() *Rest {
 	return nil
 }
 
+func (x *Config) GetConsul() *Consul {
+	if x != nil {
+		return x.Consul
+	}
+	return nil
+}
+
+func (x *Config) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+// Consul is an agent of Consul, usually the one on the same machine.
+type Consul struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Host and port of its HTTP API. Empty: 127.0.0.1:8500.
+	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	// File with the ACL token. A changed file is used by the next question. It needs service:read and node:read, and
+	// service:write to register the gateway. Empty: the agent's own rights.
+	TokenFile string `protobuf:"bytes,2,opt,name=token_file,json=tokenFile,proto3" json:"token_file,omitempty"`
+	// Speak TLS to the agent. Absent, cleartext.
+	Tls *BackendTls `protobuf:"bytes,3,opt,name=tls,proto3" json:"tls,omitempty"`
+	// How old an answer may be that comes from a server which has lost its leader; an older one is asked for again, of the
+	// leader. Absent: 10s.
+	MaxStale *durationpb.Duration `protobuf:"bytes,4,opt,name=max_stale,json=maxStale,proto3" json:"max_stale,omitempty"`
+	// Register the gateway as a service, so that others find it. Absent, it is not registered.
+	Register      *ConsulRegistration `protobuf:"bytes,5,opt,name=register,proto3" json:"register,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Consul) Reset() {
+	*x = Consul{}
+	mi := &file_cardea_config_v1_config_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Consul) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Consul) ProtoMessage() {}
+
+func (x *Consul) ProtoReflect() protoreflect.Message {
+	mi := &file_cardea_config_v1_config_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Consul.ProtoReflect.Descriptor instead.
+func (*Consul) Descriptor() ([]byte, []int) {
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Consul) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Consul) GetTokenFile() string {
+	if x != nil {
+		return x.TokenFile
+	}
+	return ""
+}
+
+func (x *Consul) GetTls() *BackendTls {
+	if x != nil {
+		return x.Tls
+	}
+	return nil
+}
+
+func (x *Consul) GetMaxStale() *durationpb.Duration {
+	if x != nil {
+		return x.MaxStale
+	}
+	return nil
+}
+
+func (x *Consul) GetRegister() *ConsulRegistration {
+	if x != nil {
+		return x.Register
+	}
+	return nil
+}
+
+// ConsulRegistration makes the gateway an instance of a service in Consul for as long as it serves, with a check that passes
+// while the gateway is ready.
+type ConsulRegistration struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name of the service. Empty: cardea.
+	Service string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	// The name of the instance, which must be its own. Empty: the service, the host's name and the port.
+	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// Host and port where others reach the gateway, such as 10.0.0.5:8080.
+	Address string `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	// Tags of the instance.
+	Tags []string `protobuf:"bytes,4,rep,name=tags,proto3" json:"tags,omitempty"`
+	// How long the gateway may be silent before Consul calls it critical; it speaks three times as often. Absent: 15s.
+	Ttl           *durationpb.Duration `protobuf:"bytes,5,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsulRegistration) Reset() {
+	*x = ConsulRegistration{}
+	mi := &file_cardea_config_v1_config_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsulRegistration) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsulRegistration) ProtoMessage() {}
+
+func (x *ConsulRegistration) ProtoReflect() protoreflect.Message {
+	mi := &file_cardea_config_v1_config_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsulRegistration.ProtoReflect.Descriptor instead.
+func (*ConsulRegistration) Descriptor() ([]byte, []int) {
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ConsulRegistration) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *ConsulRegistration) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ConsulRegistration) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *ConsulRegistration) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *ConsulRegistration) GetTtl() *durationpb.Duration {
+	if x != nil {
+		return x.Ttl
+	}
+	return nil
+}
+
 // Listener is one address on which clients reach the gateway, by HTTP/1.1 and HTTP/2, REST and gRPC alike.
 type Listener struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -310,7 +511,7 @@ type Listener struct {
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[1]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -322,7 +523,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[1]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -335,7 +536,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{1}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Listener) GetAddress() string {
@@ -387,7 +588,7 @@ type ListenerTls struct {
 
 func (x *ListenerTls) Reset() {
 	*x = ListenerTls{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[2]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -399,7 +600,7 @@ func (x *ListenerTls) String() string {
 func (*ListenerTls) ProtoMessage() {}
 
 func (x *ListenerTls) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[2]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -412,7 +613,7 @@ func (x *ListenerTls) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListenerTls.ProtoReflect.Descriptor instead.
 func (*ListenerTls) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{2}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ListenerTls) GetCertificates() []*Certificate {
@@ -442,7 +643,7 @@ type Certificate struct {
 
 func (x *Certificate) Reset() {
 	*x = Certificate{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[3]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -454,7 +655,7 @@ func (x *Certificate) String() string {
 func (*Certificate) ProtoMessage() {}
 
 func (x *Certificate) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[3]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -467,7 +668,7 @@ func (x *Certificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
 func (*Certificate) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{3}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Certificate) GetCertificateFile() string {
@@ -497,7 +698,7 @@ type ClientCertificates struct {
 
 func (x *ClientCertificates) Reset() {
 	*x = ClientCertificates{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[4]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -509,7 +710,7 @@ func (x *ClientCertificates) String() string {
 func (*ClientCertificates) ProtoMessage() {}
 
 func (x *ClientCertificates) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[4]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -522,7 +723,7 @@ func (x *ClientCertificates) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientCertificates.ProtoReflect.Descriptor instead.
 func (*ClientCertificates) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{4}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ClientCertificates) GetMode() ClientCertificates_Mode {
@@ -551,7 +752,7 @@ type ProxyProtocol struct {
 
 func (x *ProxyProtocol) Reset() {
 	*x = ProxyProtocol{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[5]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -563,7 +764,7 @@ func (x *ProxyProtocol) String() string {
 func (*ProxyProtocol) ProtoMessage() {}
 
 func (x *ProxyProtocol) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[5]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -576,7 +777,7 @@ func (x *ProxyProtocol) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProxyProtocol.ProtoReflect.Descriptor instead.
 func (*ProxyProtocol) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{5}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ProxyProtocol) GetTrustedNetworks() []string {
@@ -597,7 +798,7 @@ type Admin struct {
 
 func (x *Admin) Reset() {
 	*x = Admin{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[6]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -609,7 +810,7 @@ func (x *Admin) String() string {
 func (*Admin) ProtoMessage() {}
 
 func (x *Admin) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[6]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -622,7 +823,7 @@ func (x *Admin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Admin.ProtoReflect.Descriptor instead.
 func (*Admin) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{6}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Admin) GetAddress() string {
@@ -637,7 +838,8 @@ type Backend struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its name in logs, metrics and `cardea routes`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Where its instances are: static:///10.0.0.1:50051,10.0.0.2:50051 or dns:///orders.internal:50051.
+	// Where its instances are: consul:///orders?tag=v1, static:///10.0.0.1:50051,10.0.0.2:50051, dns:///orders.internal:50051,
+	// srv:///_grpc._tcp.orders.internal, or file:///etc/cardea/orders.yaml.
 	Target string `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
 	// Full names of the services that live there, such as food.order.v1.OrderService. With reflection, empty: all that the
 	// instances list.
@@ -651,14 +853,30 @@ type Backend struct {
 	// asked for wins over one that is not bound, an exact name over a wildcard.
 	Hosts []string `protobuf:"bytes,6,rep,name=hosts,proto3" json:"hosts,omitempty"`
 	// Ask the backend for the contracts of its services. Absent, it is not asked.
-	Reflection    *BackendReflection `protobuf:"bytes,7,opt,name=reflection,proto3" json:"reflection,omitempty"`
+	Reflection *BackendReflection `protobuf:"bytes,7,opt,name=reflection,proto3" json:"reflection,omitempty"`
+	// What calls have in common that RING_HASH sends to the same instance. For RING_HASH alone, which needs it.
+	HashKey *HashKey `protobuf:"bytes,8,opt,name=hash_key,json=hashKey,proto3" json:"hash_key,omitempty"`
+	// How long an instance that is new, or back, takes to get its whole share of the calls: it begins with a tenth. For
+	// WEIGHTED_ROUND_ROBIN alone. Absent: 0s, at once.
+	SlowStart *durationpb.Duration `protobuf:"bytes,9,opt,name=slow_start,json=slowStart,proto3" json:"slow_start,omitempty"`
+	// Call instances of the gateway's zone first, and those elsewhere for what these can't take. For WEIGHTED_ROUND_ROBIN alone.
+	PreferZone bool `protobuf:"varint,10,opt,name=prefer_zone,json=preferZone,proto3" json:"prefer_zone,omitempty"`
+	// When instances are left alone on which calls fare badly. Absent is on, with the defaults.
+	OutlierDetection *OutlierDetection `protobuf:"bytes,11,opt,name=outlier_detection,json=outlierDetection,proto3" json:"outlier_detection,omitempty"`
+	// How instances are asked for their health. Absent is on, with the defaults.
+	HealthCheck *HealthCheck `protobuf:"bytes,12,opt,name=health_check,json=healthCheck,proto3" json:"health_check,omitempty"`
+	// The part of the instances, in percent, that must be fit; if less are, all are used, since the rest would break under the
+	// load, and what looks wrong with most is seldom wrong with them. Those that can't be connected don't count. Absent: 50. 0: never.
+	PanicThreshold *uint32 `protobuf:"varint,13,opt,name=panic_threshold,json=panicThreshold,proto3,oneof" json:"panic_threshold,omitempty"`
+	// How many connections there are to an instance. Absent: the defaults.
+	Connections   *Connections `protobuf:"bytes,14,opt,name=connections,proto3" json:"connections,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Backend) Reset() {
 	*x = Backend{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[7]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -670,7 +888,7 @@ func (x *Backend) String() string {
 func (*Backend) ProtoMessage() {}
 
 func (x *Backend) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[7]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -683,7 +901,7 @@ func (x *Backend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Backend.ProtoReflect.Descriptor instead.
 func (*Backend) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{7}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Backend) GetName() string {
@@ -735,6 +953,383 @@ func (x *Backend) GetReflection() *BackendReflection {
 	return nil
 }
 
+func (x *Backend) GetHashKey() *HashKey {
+	if x != nil {
+		return x.HashKey
+	}
+	return nil
+}
+
+func (x *Backend) GetSlowStart() *durationpb.Duration {
+	if x != nil {
+		return x.SlowStart
+	}
+	return nil
+}
+
+func (x *Backend) GetPreferZone() bool {
+	if x != nil {
+		return x.PreferZone
+	}
+	return false
+}
+
+func (x *Backend) GetOutlierDetection() *OutlierDetection {
+	if x != nil {
+		return x.OutlierDetection
+	}
+	return nil
+}
+
+func (x *Backend) GetHealthCheck() *HealthCheck {
+	if x != nil {
+		return x.HealthCheck
+	}
+	return nil
+}
+
+func (x *Backend) GetPanicThreshold() uint32 {
+	if x != nil && x.PanicThreshold != nil {
+		return *x.PanicThreshold
+	}
+	return 0
+}
+
+func (x *Backend) GetConnections() *Connections {
+	if x != nil {
+		return x.Connections
+	}
+	return nil
+}
+
+// HashKey is what calls have in common that go to the same instance.
+type HashKey struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Key:
+	//
+	//	*HashKey_Header
+	//	*HashKey_ClientAddress
+	Key           isHashKey_Key `protobuf_oneof:"key"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HashKey) Reset() {
+	*x = HashKey{}
+	mi := &file_cardea_config_v1_config_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HashKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HashKey) ProtoMessage() {}
+
+func (x *HashKey) ProtoReflect() protoreflect.Message {
+	mi := &file_cardea_config_v1_config_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HashKey.ProtoReflect.Descriptor instead.
+func (*HashKey) Descriptor() ([]byte, []int) {
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *HashKey) GetKey() isHashKey_Key {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *HashKey) GetHeader() string {
+	if x != nil {
+		if x, ok := x.Key.(*HashKey_Header); ok {
+			return x.Header
+		}
+	}
+	return ""
+}
+
+func (x *HashKey) GetClientAddress() bool {
+	if x != nil {
+		if x, ok := x.Key.(*HashKey_ClientAddress); ok {
+			return x.ClientAddress
+		}
+	}
+	return false
+}
+
+type isHashKey_Key interface {
+	isHashKey_Key()
+}
+
+type HashKey_Header struct {
+	// The value of a header of the request, such as x-tenant-id. Calls without it go to any instance.
+	Header string `protobuf:"bytes,1,opt,name=header,proto3,oneof"`
+}
+
+type HashKey_ClientAddress struct {
+	// True is the address of the client, as trusted proxies tell it.
+	ClientAddress bool `protobuf:"varint,2,opt,name=client_address,json=clientAddress,proto3,oneof"`
+}
+
+func (*HashKey_Header) isHashKey_Key() {}
+
+func (*HashKey_ClientAddress) isHashKey_Key() {}
+
+// OutlierDetection leaves an instance alone for a time on which calls fare badly while they fare well on others. Only what
+// blames the instance counts: UNAVAILABLE, INTERNAL, UNKNOWN, DATA_LOSS, and calls that take much longer than usual, answered or
+// not; never a client's cancel, nor another answer. It comes back by itself, with one call at a time at first.
+type OutlierDetection struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// True leaves no instance alone.
+	Disabled bool `protobuf:"varint,1,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	// Failures in a row after which an instance is left alone. 0: 5.
+	ConsecutiveFailures uint32 `protobuf:"varint,2,opt,name=consecutive_failures,json=consecutiveFailures,proto3" json:"consecutive_failures,omitempty"`
+	// The part of the calls of the last ten seconds, in percent, whose failure is enough. 0: 50.
+	FailurePercent uint32 `protobuf:"varint,3,opt,name=failure_percent,json=failurePercent,proto3" json:"failure_percent,omitempty"`
+	// How many calls there must have been in these ten seconds. 0: 20.
+	MinCalls uint32 `protobuf:"varint,4,opt,name=min_calls,json=minCalls,proto3" json:"min_calls,omitempty"`
+	// How long a call must take at least to count as failed; streams don't count. Methods that take longer have longer: five times
+	// what they take on the quickest instances. Absent: 1s. 0s: calls are never too slow.
+	SlowCall *durationpb.Duration `protobuf:"bytes,5,opt,name=slow_call,json=slowCall,proto3" json:"slow_call,omitempty"`
+	// How long an instance is left alone the first time; it doubles each time. Absent: 5s.
+	EjectionTime *durationpb.Duration `protobuf:"bytes,6,opt,name=ejection_time,json=ejectionTime,proto3" json:"ejection_time,omitempty"`
+	// The longest time that it is left alone. Absent: 300s.
+	MaxEjectionTime *durationpb.Duration `protobuf:"bytes,7,opt,name=max_ejection_time,json=maxEjectionTime,proto3" json:"max_ejection_time,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *OutlierDetection) Reset() {
+	*x = OutlierDetection{}
+	mi := &file_cardea_config_v1_config_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OutlierDetection) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OutlierDetection) ProtoMessage() {}
+
+func (x *OutlierDetection) ProtoReflect() protoreflect.Message {
+	mi := &file_cardea_config_v1_config_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OutlierDetection.ProtoReflect.Descriptor instead.
+func (*OutlierDetection) Descriptor() ([]byte, []int) {
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *OutlierDetection) GetDisabled() bool {
+	if x != nil {
+		return x.Disabled
+	}
+	return false
+}
+
+func (x *OutlierDetection) GetConsecutiveFailures() uint32 {
+	if x != nil {
+		return x.ConsecutiveFailures
+	}
+	return 0
+}
+
+func (x *OutlierDetection) GetFailurePercent() uint32 {
+	if x != nil {
+		return x.FailurePercent
+	}
+	return 0
+}
+
+func (x *OutlierDetection) GetMinCalls() uint32 {
+	if x != nil {
+		return x.MinCalls
+	}
+	return 0
+}
+
+func (x *OutlierDetection) GetSlowCall() *durationpb.Duration {
+	if x != nil {
+		return x.SlowCall
+	}
+	return nil
+}
+
+func (x *OutlierDetection) GetEjectionTime() *durationpb.Duration {
+	if x != nil {
+		return x.EjectionTime
+	}
+	return nil
+}
+
+func (x *OutlierDetection) GetMaxEjectionTime() *durationpb.Duration {
+	if x != nil {
+		return x.MaxEjectionTime
+	}
+	return nil
+}
+
+// HealthCheck asks each instance for its health (grpc.health.v1, Check), over the connection that calls use. An instance that does
+// not answer is left alone, and one that answers NOT_SERVING. Any other answer shows that it is alive: servers need not know of
+// health checks.
+type HealthCheck struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// True asks none.
+	Disabled bool `protobuf:"varint,1,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	// Time between two questions. It grows with more than two hundred instances, so that no more are asked in that time. Absent: 1s.
+	Interval *durationpb.Duration `protobuf:"bytes,2,opt,name=interval,proto3" json:"interval,omitempty"`
+	// Time for an answer. Absent: 1s.
+	Timeout *durationpb.Duration `protobuf:"bytes,3,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	// Questions in a row without an answer after which an instance is left alone. 0: 2.
+	Failures uint32 `protobuf:"varint,4,opt,name=failures,proto3" json:"failures,omitempty"`
+	// The service whose health is asked for. Empty: that of the whole server.
+	Service       string `protobuf:"bytes,5,opt,name=service,proto3" json:"service,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HealthCheck) Reset() {
+	*x = HealthCheck{}
+	mi := &file_cardea_config_v1_config_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HealthCheck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HealthCheck) ProtoMessage() {}
+
+func (x *HealthCheck) ProtoReflect() protoreflect.Message {
+	mi := &file_cardea_config_v1_config_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HealthCheck.ProtoReflect.Descriptor instead.
+func (*HealthCheck) Descriptor() ([]byte, []int) {
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *HealthCheck) GetDisabled() bool {
+	if x != nil {
+		return x.Disabled
+	}
+	return false
+}
+
+func (x *HealthCheck) GetInterval() *durationpb.Duration {
+	if x != nil {
+		return x.Interval
+	}
+	return nil
+}
+
+func (x *HealthCheck) GetTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.Timeout
+	}
+	return nil
+}
+
+func (x *HealthCheck) GetFailures() uint32 {
+	if x != nil {
+		return x.Failures
+	}
+	return 0
+}
+
+func (x *HealthCheck) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+// Connections says how many connections there are to an instance. Each carries many calls at a time, but servers have a limit, over
+// which calls wait for one another.
+type Connections struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Calls that one connection carries at a time. 0: 100.
+	MaxStreams uint32 `protobuf:"varint,1,opt,name=max_streams,json=maxStreams,proto3" json:"max_streams,omitempty"`
+	// Connections to one instance; another one is opened when all are full. 0: 4.
+	MaxConnections uint32 `protobuf:"varint,2,opt,name=max_connections,json=maxConnections,proto3" json:"max_connections,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Connections) Reset() {
+	*x = Connections{}
+	mi := &file_cardea_config_v1_config_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Connections) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Connections) ProtoMessage() {}
+
+func (x *Connections) ProtoReflect() protoreflect.Message {
+	mi := &file_cardea_config_v1_config_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Connections.ProtoReflect.Descriptor instead.
+func (*Connections) Descriptor() ([]byte, []int) {
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Connections) GetMaxStreams() uint32 {
+	if x != nil {
+		return x.MaxStreams
+	}
+	return 0
+}
+
+func (x *Connections) GetMaxConnections() uint32 {
+	if x != nil {
+		return x.MaxConnections
+	}
+	return 0
+}
+
 // BackendReflection asks a backend for the contracts of its services by server reflection (grpc.reflection.v1, or v1alpha). A
 // backend that can't be asked is asked again; until then the gateway goes by what it has learned before.
 type BackendReflection struct {
@@ -749,7 +1344,7 @@ type BackendReflection struct {
 
 func (x *BackendReflection) Reset() {
 	*x = BackendReflection{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[8]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -761,7 +1356,7 @@ func (x *BackendReflection) String() string {
 func (*BackendReflection) ProtoMessage() {}
 
 func (x *BackendReflection) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[8]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -774,7 +1369,7 @@ func (x *BackendReflection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackendReflection.ProtoReflect.Descriptor instead.
 func (*BackendReflection) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{8}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *BackendReflection) GetInterval() *durationpb.Duration {
@@ -807,7 +1402,7 @@ type BackendTls struct {
 
 func (x *BackendTls) Reset() {
 	*x = BackendTls{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[9]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -819,7 +1414,7 @@ func (x *BackendTls) String() string {
 func (*BackendTls) ProtoMessage() {}
 
 func (x *BackendTls) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[9]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -832,7 +1427,7 @@ func (x *BackendTls) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackendTls.ProtoReflect.Descriptor instead.
 func (*BackendTls) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{9}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *BackendTls) GetCaFile() string {
@@ -870,7 +1465,7 @@ type PolicyRule struct {
 
 func (x *PolicyRule) Reset() {
 	*x = PolicyRule{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[10]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -882,7 +1477,7 @@ func (x *PolicyRule) String() string {
 func (*PolicyRule) ProtoMessage() {}
 
 func (x *PolicyRule) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[10]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -895,7 +1490,7 @@ func (x *PolicyRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyRule.ProtoReflect.Descriptor instead.
 func (*PolicyRule) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{10}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *PolicyRule) GetSelectors() []string {
@@ -934,7 +1529,7 @@ type Descriptors struct {
 
 func (x *Descriptors) Reset() {
 	*x = Descriptors{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[11]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -946,7 +1541,7 @@ func (x *Descriptors) String() string {
 func (*Descriptors) ProtoMessage() {}
 
 func (x *Descriptors) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[11]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -959,7 +1554,7 @@ func (x *Descriptors) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Descriptors.ProtoReflect.Descriptor instead.
 func (*Descriptors) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{11}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Descriptors) GetImages() []string {
@@ -1001,7 +1596,7 @@ type Reflection struct {
 
 func (x *Reflection) Reset() {
 	*x = Reflection{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[12]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1013,7 +1608,7 @@ func (x *Reflection) String() string {
 func (*Reflection) ProtoMessage() {}
 
 func (x *Reflection) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[12]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1026,7 +1621,7 @@ func (x *Reflection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reflection.ProtoReflect.Descriptor instead.
 func (*Reflection) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{12}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Reflection) GetEnabled() bool {
@@ -1063,7 +1658,7 @@ type Limits struct {
 
 func (x *Limits) Reset() {
 	*x = Limits{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[13]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1075,7 +1670,7 @@ func (x *Limits) String() string {
 func (*Limits) ProtoMessage() {}
 
 func (x *Limits) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[13]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1088,7 +1683,7 @@ func (x *Limits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limits.ProtoReflect.Descriptor instead.
 func (*Limits) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{13}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Limits) GetMaxMessageBytes() uint32 {
@@ -1171,7 +1766,7 @@ type Timeouts struct {
 
 func (x *Timeouts) Reset() {
 	*x = Timeouts{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[14]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1183,7 +1778,7 @@ func (x *Timeouts) String() string {
 func (*Timeouts) ProtoMessage() {}
 
 func (x *Timeouts) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[14]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1196,7 +1791,7 @@ func (x *Timeouts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timeouts.ProtoReflect.Descriptor instead.
 func (*Timeouts) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{14}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Timeouts) GetRequestHeader() *durationpb.Duration {
@@ -1262,7 +1857,7 @@ type Reload struct {
 
 func (x *Reload) Reset() {
 	*x = Reload{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[15]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1274,7 +1869,7 @@ func (x *Reload) String() string {
 func (*Reload) ProtoMessage() {}
 
 func (x *Reload) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[15]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1287,7 +1882,7 @@ func (x *Reload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reload.ProtoReflect.Descriptor instead.
 func (*Reload) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{15}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Reload) GetIgnoreFileChanges() bool {
@@ -1321,7 +1916,7 @@ type Rest struct {
 
 func (x *Rest) Reset() {
 	*x = Rest{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[16]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1333,7 +1928,7 @@ func (x *Rest) String() string {
 func (*Rest) ProtoMessage() {}
 
 func (x *Rest) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[16]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1346,7 +1941,7 @@ func (x *Rest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rest.ProtoReflect.Descriptor instead.
 func (*Rest) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{16}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Rest) GetIgnoreUnknownQueryParameters() bool {
@@ -1388,7 +1983,7 @@ type JsonFormat struct {
 
 func (x *JsonFormat) Reset() {
 	*x = JsonFormat{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[17]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1400,7 +1995,7 @@ func (x *JsonFormat) String() string {
 func (*JsonFormat) ProtoMessage() {}
 
 func (x *JsonFormat) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[17]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1413,7 +2008,7 @@ func (x *JsonFormat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JsonFormat.ProtoReflect.Descriptor instead.
 func (*JsonFormat) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{17}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *JsonFormat) GetEmitDefaults() bool {
@@ -1455,7 +2050,7 @@ type AccessLog struct {
 
 func (x *AccessLog) Reset() {
 	*x = AccessLog{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[18]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1467,7 +2062,7 @@ func (x *AccessLog) String() string {
 func (*AccessLog) ProtoMessage() {}
 
 func (x *AccessLog) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[18]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1480,7 +2075,7 @@ func (x *AccessLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessLog.ProtoReflect.Descriptor instead.
 func (*AccessLog) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{18}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *AccessLog) GetDisabled() bool {
@@ -1494,7 +2089,7 @@ var File_cardea_config_v1_config_proto protoreflect.FileDescriptor
 
 const file_cardea_config_v1_config_proto_rawDesc = "" +
 	"\n" +
-	"\x1dcardea/config/v1/config.proto\x12\x10cardea.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcardea/policy/v1/policy.proto\x1a\x1egoogle/protobuf/duration.proto\"\xb4\a\n" +
+	"\x1dcardea/config/v1/config.proto\x12\x10cardea.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcardea/policy/v1/policy.proto\x1a\x1egoogle/protobuf/duration.proto\"\xfa\a\n" +
 	"\x06Config\x12B\n" +
 	"\tlisteners\x18\x01 \x03(\v2\x1a.cardea.config.v1.ListenerB\b\xbaH\x05\x92\x01\x02\b\x01R\tlisteners\x12-\n" +
 	"\x05admin\x18\x02 \x01(\v2\x17.cardea.config.v1.AdminR\x05admin\x12?\n" +
@@ -1517,7 +2112,25 @@ const file_cardea_config_v1_config_proto_rawDesc = "" +
 	"\vdrain_delay\x18\r \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
 	"\xaa\x01\a\"\x03\b\x90\x1c2\x00R\n" +
 	"drainDelay\x12*\n" +
-	"\x04rest\x18\x0e \x01(\v2\x16.cardea.config.v1.RestR\x04rest\"\x9a\x03\n" +
+	"\x04rest\x18\x0e \x01(\v2\x16.cardea.config.v1.RestR\x04rest\x120\n" +
+	"\x06consul\x18\x0f \x01(\v2\x18.cardea.config.v1.ConsulR\x06consul\x12\x12\n" +
+	"\x04zone\x18\x10 \x01(\tR\x04zone\"\x9a\x03\n" +
+	"\x06Consul\x12\xb7\x01\n" +
+	"\aaddress\x18\x01 \x01(\tB\x9c\x01\xbaH\x98\x01\xba\x01\x91\x01\n" +
+	"\x15address.host_and_port\x127must be host:port, such as 127.0.0.1:8500 or [::1]:8500\x1a?this.matches('^(\\\\[[0-9a-fA-F:.]+\\\\]|[^:\\\\[\\\\]]+):[0-9]{1,5}$')\xd8\x01\x01R\aaddress\x12\x1d\n" +
+	"\n" +
+	"token_file\x18\x02 \x01(\tR\ttokenFile\x12.\n" +
+	"\x03tls\x18\x03 \x01(\v2\x1c.cardea.config.v1.BackendTlsR\x03tls\x12E\n" +
+	"\tmax_stale\x18\x04 \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
+	"\xaa\x01\a\"\x03\b\x90\x1c*\x00R\bmaxStale\x12@\n" +
+	"\bregister\x18\x05 \x01(\v2$.cardea.config.v1.ConsulRegistrationR\bregister\"\xd1\x02\n" +
+	"\x12ConsulRegistration\x12\x18\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12\xb4\x01\n" +
+	"\aaddress\x18\x03 \x01(\tB\x99\x01\xbaH\x95\x01\xba\x01\x91\x01\n" +
+	"\x11address.reachable\x12;must be host:port as others reach it, such as 10.0.0.5:8080\x1a?this.matches('^(\\\\[[0-9a-fA-F:.]+\\\\]|[^:\\\\[\\\\]]+):[0-9]{1,5}$')R\aaddress\x12\x1c\n" +
+	"\x04tags\x18\x04 \x03(\tB\b\xbaH\x05\x92\x01\x02\x18\x01R\x04tags\x12<\n" +
+	"\x03ttl\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x03\b\x90\x1c2\x02\b\x01R\x03ttl\"\x9a\x03\n" +
 	"\bListener\x12\xb4\x01\n" +
 	"\aaddress\x18\x01 \x01(\tB\x99\x01\xbaH\x95\x01\xba\x01\x91\x01\n" +
 	"\x15address.host_and_port\x127must be host:port, such as 127.0.0.1:8080 or [::1]:8080\x1a?this.matches('^(\\\\[[0-9a-fA-F:.]+\\\\]|[^:\\\\[\\\\]]*):[0-9]{1,5}$')R\aaddress\x12/\n" +
@@ -1543,12 +2156,12 @@ const file_cardea_config_v1_config_proto_rawDesc = "" +
 	"\x0enetwork.syntax\x126must be an IP address or a network, such as 10.0.0.0/8\x1a this.isIp() || this.isIpPrefix()R\x0ftrustedNetworks\"\xc1\x01\n" +
 	"\x05Admin\x12\xb7\x01\n" +
 	"\aaddress\x18\x01 \x01(\tB\x9c\x01\xbaH\x98\x01\xba\x01\x91\x01\n" +
-	"\x15address.host_and_port\x127must be host:port, such as 127.0.0.1:9901 or [::1]:9901\x1a?this.matches('^(\\\\[[0-9a-fA-F:.]+\\\\]|[^:\\\\[\\\\]]*):[0-9]{1,5}$')\xd8\x01\x01R\aaddress\"\xf3\a\n" +
+	"\x15address.host_and_port\x127must be host:port, such as 127.0.0.1:9901 or [::1]:9901\x1a?this.matches('^(\\\\[[0-9a-fA-F:.]+\\\\]|[^:\\\\[\\\\]]*):[0-9]{1,5}$')\xd8\x01\x01R\aaddress\"\xf2\v\n" +
 	"\aBackend\x12\xaa\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\x95\x01\xbaH\x91\x01\xba\x01\x8d\x01\n" +
-	"\fbackend.name\x12Umust be 1 to 63 lower-case letters, digits and dashes, a letter first, such as orders\x1a&this.matches('^[a-z][a-z0-9-]{0,62}$')R\x04name\x12\x99\x01\n" +
-	"\x06target\x18\x02 \x01(\tB\x80\x01\xbaH}\xba\x01z\n" +
-	"\rtarget.scheme\x12>must be static:///host:port[,host:port...] or dns:///host:port\x1a)this.matches('^(static|dns)://[^/]*/.+$')R\x06target\x12\xcc\x01\n" +
+	"\fbackend.name\x12Umust be 1 to 63 lower-case letters, digits and dashes, a letter first, such as orders\x1a&this.matches('^[a-z][a-z0-9-]{0,62}$')R\x04name\x12\xd9\x01\n" +
+	"\x06target\x18\x02 \x01(\tB\xc0\x01\xbaH\xbc\x01\xba\x01\xb8\x01\n" +
+	"\rtarget.scheme\x12lmust be consul:///service, static:///host:port[,host:port...], dns:///host:port, srv:///name or file:///path\x1a9this.matches('^(consul|static|dns|srv|file)://[^/]*/.+$')R\x06target\x12\xcc\x01\n" +
 	"\bservices\x18\x03 \x03(\tB\xaf\x01\xbaH\xab\x01\x92\x01\xa7\x01\x18\x01\"\xa2\x01\xba\x01\x9e\x01\n" +
 	"\x0eservice.syntax\x12Fmust be the full name of a service, such as food.order.v1.OrderService\x1aDthis.matches('^[A-Za-z_][A-Za-z0-9_]*(\\\\.[A-Za-z_][A-Za-z0-9_]*)*$')R\bservices\x12P\n" +
 	"\x0eload_balancing\x18\x04 \x01(\x0e2\x1f.cardea.config.v1.LoadBalancingB\b\xbaH\x05\x82\x01\x02\x10\x01R\rloadBalancing\x12.\n" +
@@ -1557,7 +2170,42 @@ const file_cardea_config_v1_config_proto_rawDesc = "" +
 	"\vhost.syntax\x12Lmust be a host name without a port, such as api.example.com or *.example.com\x1a\x82\x01this.matches('^(\\\\*\\\\.)?[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\\\\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$') || this.isIp()R\x05hosts\x12C\n" +
 	"\n" +
 	"reflection\x18\a \x01(\v2#.cardea.config.v1.BackendReflectionR\n" +
-	"reflection\"\xa3\x01\n" +
+	"reflection\x124\n" +
+	"\bhash_key\x18\b \x01(\v2\x19.cardea.config.v1.HashKeyR\ahashKey\x12G\n" +
+	"\n" +
+	"slow_start\x18\t \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
+	"\xaa\x01\a\"\x03\b\x90\x1c2\x00R\tslowStart\x12\x1f\n" +
+	"\vprefer_zone\x18\n" +
+	" \x01(\bR\n" +
+	"preferZone\x12O\n" +
+	"\x11outlier_detection\x18\v \x01(\v2\".cardea.config.v1.OutlierDetectionR\x10outlierDetection\x12@\n" +
+	"\fhealth_check\x18\f \x01(\v2\x1d.cardea.config.v1.HealthCheckR\vhealthCheck\x125\n" +
+	"\x0fpanic_threshold\x18\r \x01(\rB\a\xbaH\x04*\x02\x18dH\x00R\x0epanicThreshold\x88\x01\x01\x12?\n" +
+	"\vconnections\x18\x0e \x01(\v2\x1d.cardea.config.v1.ConnectionsR\vconnectionsB\x12\n" +
+	"\x10_panic_threshold\"\x92\x02\n" +
+	"\aHashKey\x12\xc6\x01\n" +
+	"\x06header\x18\x01 \x01(\tB\xab\x01\xbaH\xa7\x01\xba\x01\xa3\x01\n" +
+	"\rheader.syntax\x12Xmust be the name of a header in lower case that doesn't end in -bin, such as x-tenant-id\x1a8this.matches('^[a-z0-9_.-]+$') && !this.endsWith('-bin')H\x00R\x06header\x120\n" +
+	"\x0eclient_address\x18\x02 \x01(\bB\a\xbaH\x04j\x02\b\x01H\x00R\rclientAddressB\f\n" +
+	"\x03key\x12\x05\xbaH\x02\b\x01\"\xa2\x03\n" +
+	"\x10OutlierDetection\x12\x1a\n" +
+	"\bdisabled\x18\x01 \x01(\bR\bdisabled\x12;\n" +
+	"\x14consecutive_failures\x18\x02 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\x13consecutiveFailures\x120\n" +
+	"\x0ffailure_percent\x18\x03 \x01(\rB\a\xbaH\x04*\x02\x18dR\x0efailurePercent\x12&\n" +
+	"\tmin_calls\x18\x04 \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=R\bminCalls\x12@\n" +
+	"\tslow_call\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\bslowCall\x12H\n" +
+	"\rejection_time\x18\x06 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00R\fejectionTime\x12O\n" +
+	"\x11max_ejection_time\x18\a \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00R\x0fmaxEjectionTime\"\xf6\x01\n" +
+	"\vHealthCheck\x12\x1a\n" +
+	"\bdisabled\x18\x01 \x01(\bR\bdisabled\x12I\n" +
+	"\binterval\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x12\xbaH\x0f\xaa\x01\f\"\x03\b\x90\x1c2\x05\x10\x80\xc2\xd7/R\binterval\x12A\n" +
+	"\atimeout\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\f\xbaH\t\xaa\x01\x06\"\x02\b<*\x00R\atimeout\x12#\n" +
+	"\bfailures\x18\x04 \x01(\rB\a\xbaH\x04*\x02\x18dR\bfailures\x12\x18\n" +
+	"\aservice\x18\x05 \x01(\tR\aservice\"k\n" +
+	"\vConnections\x12*\n" +
+	"\vmax_streams\x18\x01 \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=R\n" +
+	"maxStreams\x120\n" +
+	"\x0fmax_connections\x18\x02 \x01(\rB\a\xbaH\x04*\x02\x18dR\x0emaxConnections\"\xa3\x01\n" +
 	"\x11BackendReflection\x12J\n" +
 	"\binterval\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\x13\xbaH\x10\xaa\x01\r\"\x04\b\x80\xa3\x052\x05\x10\x80\xc2\xd7/R\binterval\x12B\n" +
 	"\atimeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
@@ -1618,10 +2266,14 @@ const file_cardea_config_v1_config_proto_rawDesc = "" +
 	"\x10use_enum_numbers\x18\x03 \x01(\bR\x0euseEnumNumbers\x12(\n" +
 	"\x10int64_as_numbers\x18\x04 \x01(\bR\x0eint64AsNumbers\"'\n" +
 	"\tAccessLog\x12\x1a\n" +
-	"\bdisabled\x18\x01 \x01(\bR\bdisabled*O\n" +
+	"\bdisabled\x18\x01 \x01(\bR\bdisabled*\xd9\x01\n" +
 	"\rLoadBalancing\x12\x1e\n" +
 	"\x1aLOAD_BALANCING_UNSPECIFIED\x10\x00\x12\x1e\n" +
-	"\x1aLOAD_BALANCING_ROUND_ROBIN\x10\x01BCZAgithub.com/cardea-gateway/cardea/gen/go/cardea/config/v1;configv1b\x06proto3"
+	"\x1aLOAD_BALANCING_ROUND_ROBIN\x10\x01\x12'\n" +
+	"#LOAD_BALANCING_WEIGHTED_ROUND_ROBIN\x10\x02\x12 \n" +
+	"\x1cLOAD_BALANCING_LEAST_REQUEST\x10\x03\x12\x1c\n" +
+	"\x18LOAD_BALANCING_RING_HASH\x10\x04\x12\x1f\n" +
+	"\x1bLOAD_BALANCING_LOAD_REPORTS\x10\x05BCZAgithub.com/cardea-gateway/cardea/gen/go/cardea/config/v1;configv1b\x06proto3"
 
 var (
 	file_cardea_config_v1_config_proto_rawDescOnce sync.Once
@@ -1636,73 +2288,94 @@ func file_cardea_config_v1_config_proto_rawDescGZIP() []byte {
 }
 
 var file_cardea_config_v1_config_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_cardea_config_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_cardea_config_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_cardea_config_v1_config_proto_goTypes = []any{
 	(LoadBalancing)(0),           // 0: cardea.config.v1.LoadBalancing
 	(ClientCertificates_Mode)(0), // 1: cardea.config.v1.ClientCertificates.Mode
 	(*Config)(nil),               // 2: cardea.config.v1.Config
-	(*Listener)(nil),             // 3: cardea.config.v1.Listener
-	(*ListenerTls)(nil),          // 4: cardea.config.v1.ListenerTls
-	(*Certificate)(nil),          // 5: cardea.config.v1.Certificate
-	(*ClientCertificates)(nil),   // 6: cardea.config.v1.ClientCertificates
-	(*ProxyProtocol)(nil),        // 7: cardea.config.v1.ProxyProtocol
-	(*Admin)(nil),                // 8: cardea.config.v1.Admin
-	(*Backend)(nil),              // 9: cardea.config.v1.Backend
-	(*BackendReflection)(nil),    // 10: cardea.config.v1.BackendReflection
-	(*BackendTls)(nil),           // 11: cardea.config.v1.BackendTls
-	(*PolicyRule)(nil),           // 12: cardea.config.v1.PolicyRule
-	(*Descriptors)(nil),          // 13: cardea.config.v1.Descriptors
-	(*Reflection)(nil),           // 14: cardea.config.v1.Reflection
-	(*Limits)(nil),               // 15: cardea.config.v1.Limits
-	(*Timeouts)(nil),             // 16: cardea.config.v1.Timeouts
-	(*Reload)(nil),               // 17: cardea.config.v1.Reload
-	(*Rest)(nil),                 // 18: cardea.config.v1.Rest
-	(*JsonFormat)(nil),           // 19: cardea.config.v1.JsonFormat
-	(*AccessLog)(nil),            // 20: cardea.config.v1.AccessLog
-	(*durationpb.Duration)(nil),  // 21: google.protobuf.Duration
-	(*v1.Policy)(nil),            // 22: cardea.policy.v1.Policy
+	(*Consul)(nil),               // 3: cardea.config.v1.Consul
+	(*ConsulRegistration)(nil),   // 4: cardea.config.v1.ConsulRegistration
+	(*Listener)(nil),             // 5: cardea.config.v1.Listener
+	(*ListenerTls)(nil),          // 6: cardea.config.v1.ListenerTls
+	(*Certificate)(nil),          // 7: cardea.config.v1.Certificate
+	(*ClientCertificates)(nil),   // 8: cardea.config.v1.ClientCertificates
+	(*ProxyProtocol)(nil),        // 9: cardea.config.v1.ProxyProtocol
+	(*Admin)(nil),                // 10: cardea.config.v1.Admin
+	(*Backend)(nil),              // 11: cardea.config.v1.Backend
+	(*HashKey)(nil),              // 12: cardea.config.v1.HashKey
+	(*OutlierDetection)(nil),     // 13: cardea.config.v1.OutlierDetection
+	(*HealthCheck)(nil),          // 14: cardea.config.v1.HealthCheck
+	(*Connections)(nil),          // 15: cardea.config.v1.Connections
+	(*BackendReflection)(nil),    // 16: cardea.config.v1.BackendReflection
+	(*BackendTls)(nil),           // 17: cardea.config.v1.BackendTls
+	(*PolicyRule)(nil),           // 18: cardea.config.v1.PolicyRule
+	(*Descriptors)(nil),          // 19: cardea.config.v1.Descriptors
+	(*Reflection)(nil),           // 20: cardea.config.v1.Reflection
+	(*Limits)(nil),               // 21: cardea.config.v1.Limits
+	(*Timeouts)(nil),             // 22: cardea.config.v1.Timeouts
+	(*Reload)(nil),               // 23: cardea.config.v1.Reload
+	(*Rest)(nil),                 // 24: cardea.config.v1.Rest
+	(*JsonFormat)(nil),           // 25: cardea.config.v1.JsonFormat
+	(*AccessLog)(nil),            // 26: cardea.config.v1.AccessLog
+	(*durationpb.Duration)(nil),  // 27: google.protobuf.Duration
+	(*v1.Policy)(nil),            // 28: cardea.policy.v1.Policy
 }
 var file_cardea_config_v1_config_proto_depIdxs = []int32{
-	3,  // 0: cardea.config.v1.Config.listeners:type_name -> cardea.config.v1.Listener
-	8,  // 1: cardea.config.v1.Config.admin:type_name -> cardea.config.v1.Admin
-	9,  // 2: cardea.config.v1.Config.backends:type_name -> cardea.config.v1.Backend
-	12, // 3: cardea.config.v1.Config.policies:type_name -> cardea.config.v1.PolicyRule
-	13, // 4: cardea.config.v1.Config.descriptors:type_name -> cardea.config.v1.Descriptors
-	14, // 5: cardea.config.v1.Config.reflection:type_name -> cardea.config.v1.Reflection
-	15, // 6: cardea.config.v1.Config.limits:type_name -> cardea.config.v1.Limits
-	21, // 7: cardea.config.v1.Config.drain_timeout:type_name -> google.protobuf.Duration
-	20, // 8: cardea.config.v1.Config.access_log:type_name -> cardea.config.v1.AccessLog
-	16, // 9: cardea.config.v1.Config.timeouts:type_name -> cardea.config.v1.Timeouts
-	17, // 10: cardea.config.v1.Config.reload:type_name -> cardea.config.v1.Reload
-	21, // 11: cardea.config.v1.Config.drain_delay:type_name -> google.protobuf.Duration
-	18, // 12: cardea.config.v1.Config.rest:type_name -> cardea.config.v1.Rest
-	4,  // 13: cardea.config.v1.Listener.tls:type_name -> cardea.config.v1.ListenerTls
-	7,  // 14: cardea.config.v1.Listener.proxy_protocol:type_name -> cardea.config.v1.ProxyProtocol
-	12, // 15: cardea.config.v1.Listener.policies:type_name -> cardea.config.v1.PolicyRule
-	5,  // 16: cardea.config.v1.ListenerTls.certificates:type_name -> cardea.config.v1.Certificate
-	6,  // 17: cardea.config.v1.ListenerTls.client_certificates:type_name -> cardea.config.v1.ClientCertificates
-	1,  // 18: cardea.config.v1.ClientCertificates.mode:type_name -> cardea.config.v1.ClientCertificates.Mode
-	0,  // 19: cardea.config.v1.Backend.load_balancing:type_name -> cardea.config.v1.LoadBalancing
-	11, // 20: cardea.config.v1.Backend.tls:type_name -> cardea.config.v1.BackendTls
-	10, // 21: cardea.config.v1.Backend.reflection:type_name -> cardea.config.v1.BackendReflection
-	21, // 22: cardea.config.v1.BackendReflection.interval:type_name -> google.protobuf.Duration
-	21, // 23: cardea.config.v1.BackendReflection.timeout:type_name -> google.protobuf.Duration
-	5,  // 24: cardea.config.v1.BackendTls.certificate:type_name -> cardea.config.v1.Certificate
-	22, // 25: cardea.config.v1.PolicyRule.policy:type_name -> cardea.policy.v1.Policy
-	21, // 26: cardea.config.v1.Timeouts.request_header:type_name -> google.protobuf.Duration
-	21, // 27: cardea.config.v1.Timeouts.request_body:type_name -> google.protobuf.Duration
-	21, // 28: cardea.config.v1.Timeouts.call:type_name -> google.protobuf.Duration
-	21, // 29: cardea.config.v1.Timeouts.max_call:type_name -> google.protobuf.Duration
-	21, // 30: cardea.config.v1.Timeouts.stream_idle:type_name -> google.protobuf.Duration
-	21, // 31: cardea.config.v1.Timeouts.connection_idle:type_name -> google.protobuf.Duration
-	21, // 32: cardea.config.v1.Timeouts.connection_age:type_name -> google.protobuf.Duration
-	21, // 33: cardea.config.v1.Reload.max_stream_age:type_name -> google.protobuf.Duration
-	19, // 34: cardea.config.v1.Rest.json:type_name -> cardea.config.v1.JsonFormat
-	35, // [35:35] is the sub-list for method output_type
-	35, // [35:35] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	5,  // 0: cardea.config.v1.Config.listeners:type_name -> cardea.config.v1.Listener
+	10, // 1: cardea.config.v1.Config.admin:type_name -> cardea.config.v1.Admin
+	11, // 2: cardea.config.v1.Config.backends:type_name -> cardea.config.v1.Backend
+	18, // 3: cardea.config.v1.Config.policies:type_name -> cardea.config.v1.PolicyRule
+	19, // 4: cardea.config.v1.Config.descriptors:type_name -> cardea.config.v1.Descriptors
+	20, // 5: cardea.config.v1.Config.reflection:type_name -> cardea.config.v1.Reflection
+	21, // 6: cardea.config.v1.Config.limits:type_name -> cardea.config.v1.Limits
+	27, // 7: cardea.config.v1.Config.drain_timeout:type_name -> google.protobuf.Duration
+	26, // 8: cardea.config.v1.Config.access_log:type_name -> cardea.config.v1.AccessLog
+	22, // 9: cardea.config.v1.Config.timeouts:type_name -> cardea.config.v1.Timeouts
+	23, // 10: cardea.config.v1.Config.reload:type_name -> cardea.config.v1.Reload
+	27, // 11: cardea.config.v1.Config.drain_delay:type_name -> google.protobuf.Duration
+	24, // 12: cardea.config.v1.Config.rest:type_name -> cardea.config.v1.Rest
+	3,  // 13: cardea.config.v1.Config.consul:type_name -> cardea.config.v1.Consul
+	17, // 14: cardea.config.v1.Consul.tls:type_name -> cardea.config.v1.BackendTls
+	27, // 15: cardea.config.v1.Consul.max_stale:type_name -> google.protobuf.Duration
+	4,  // 16: cardea.config.v1.Consul.register:type_name -> cardea.config.v1.ConsulRegistration
+	27, // 17: cardea.config.v1.ConsulRegistration.ttl:type_name -> google.protobuf.Duration
+	6,  // 18: cardea.config.v1.Listener.tls:type_name -> cardea.config.v1.ListenerTls
+	9,  // 19: cardea.config.v1.Listener.proxy_protocol:type_name -> cardea.config.v1.ProxyProtocol
+	18, // 20: cardea.config.v1.Listener.policies:type_name -> cardea.config.v1.PolicyRule
+	7,  // 21: cardea.config.v1.ListenerTls.certificates:type_name -> cardea.config.v1.Certificate
+	8,  // 22: cardea.config.v1.ListenerTls.client_certificates:type_name -> cardea.config.v1.ClientCertificates
+	1,  // 23: cardea.config.v1.ClientCertificates.mode:type_name -> cardea.config.v1.ClientCertificates.Mode
+	0,  // 24: cardea.config.v1.Backend.load_balancing:type_name -> cardea.config.v1.LoadBalancing
+	17, // 25: cardea.config.v1.Backend.tls:type_name -> cardea.config.v1.BackendTls
+	16, // 26: cardea.config.v1.Backend.reflection:type_name -> cardea.config.v1.BackendReflection
+	12, // 27: cardea.config.v1.Backend.hash_key:type_name -> cardea.config.v1.HashKey
+	27, // 28: cardea.config.v1.Backend.slow_start:type_name -> google.protobuf.Duration
+	13, // 29: cardea.config.v1.Backend.outlier_detection:type_name -> cardea.config.v1.OutlierDetection
+	14, // 30: cardea.config.v1.Backend.health_check:type_name -> cardea.config.v1.HealthCheck
+	15, // 31: cardea.config.v1.Backend.connections:type_name -> cardea.config.v1.Connections
+	27, // 32: cardea.config.v1.OutlierDetection.slow_call:type_name -> google.protobuf.Duration
+	27, // 33: cardea.config.v1.OutlierDetection.ejection_time:type_name -> google.protobuf.Duration
+	27, // 34: cardea.config.v1.OutlierDetection.max_ejection_time:type_name -> google.protobuf.Duration
+	27, // 35: cardea.config.v1.HealthCheck.interval:type_name -> google.protobuf.Duration
+	27, // 36: cardea.config.v1.HealthCheck.timeout:type_name -> google.protobuf.Duration
+	27, // 37: cardea.config.v1.BackendReflection.interval:type_name -> google.protobuf.Duration
+	27, // 38: cardea.config.v1.BackendReflection.timeout:type_name -> google.protobuf.Duration
+	7,  // 39: cardea.config.v1.BackendTls.certificate:type_name -> cardea.config.v1.Certificate
+	28, // 40: cardea.config.v1.PolicyRule.policy:type_name -> cardea.policy.v1.Policy
+	27, // 41: cardea.config.v1.Timeouts.request_header:type_name -> google.protobuf.Duration
+	27, // 42: cardea.config.v1.Timeouts.request_body:type_name -> google.protobuf.Duration
+	27, // 43: cardea.config.v1.Timeouts.call:type_name -> google.protobuf.Duration
+	27, // 44: cardea.config.v1.Timeouts.max_call:type_name -> google.protobuf.Duration
+	27, // 45: cardea.config.v1.Timeouts.stream_idle:type_name -> google.protobuf.Duration
+	27, // 46: cardea.config.v1.Timeouts.connection_idle:type_name -> google.protobuf.Duration
+	27, // 47: cardea.config.v1.Timeouts.connection_age:type_name -> google.protobuf.Duration
+	27, // 48: cardea.config.v1.Reload.max_stream_age:type_name -> google.protobuf.Duration
+	25, // 49: cardea.config.v1.Rest.json:type_name -> cardea.config.v1.JsonFormat
+	50, // [50:50] is the sub-list for method output_type
+	50, // [50:50] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_cardea_config_v1_config_proto_init() }
@@ -1710,13 +2383,18 @@ func file_cardea_config_v1_config_proto_init() {
 	if File_cardea_config_v1_config_proto != nil {
 		return
 	}
+	file_cardea_config_v1_config_proto_msgTypes[9].OneofWrappers = []any{}
+	file_cardea_config_v1_config_proto_msgTypes[10].OneofWrappers = []any{
+		(*HashKey_Header)(nil),
+		(*HashKey_ClientAddress)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cardea_config_v1_config_proto_rawDesc), len(file_cardea_config_v1_config_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   19,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
