@@ -88,7 +88,7 @@ func startAttacked(t *testing.T, serve grpc.StreamHandler, change ...func(*confi
 	address := backend(t, func(*grpc.Server) {}, grpc.UnknownServiceHandler(serve), grpc.ForceServerCodec(bytesCodec{}))
 	cfg := &configv1.Config{
 		Descriptors: &configv1.Descriptors{Images: []string{image}},
-		Backends:    []*configv1.Backend{{Name: "attacked", Target: "static:///" + address, Services: []string{attackedService}}},
+		Backends:    []*configv1.Backend{{Name: "attacked", Target: "static:///" + address, Services: []string{attackedService}, HealthCheck: &configv1.HealthCheck{Disabled: true}}},
 		Policies:    public(attackedService+".Get", attackedService+".Post", attackedService+".Watch", attackedService+".Collect", attackedService+".Raw", attackedService+".Up", attackedService+".Down"),
 	}
 	for _, f := range change {

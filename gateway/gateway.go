@@ -101,6 +101,7 @@ func newGateway(opts []Option) *Gateway {
 		options: o, metrics: telemetry.NewMetrics(o.version), health: health.NewServer(),
 		handedOver: make(chan struct{}), attempted: make(chan struct{}, 1),
 	}
+	g.metrics.WatchBackends(g.measureBackends)
 	g.stopping, g.stop = context.WithCancelCause(context.Background()) //nolint:forbidigo // A gateway outlives whoever makes it.
 	return g
 }

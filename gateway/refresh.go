@@ -124,6 +124,7 @@ func (g *Gateway) settled(t *turn) bool {
 		return true
 	}
 	if in := g.answers.last(t.asker); in != nil && !in.cached && t.offer.said.Equal(in.said) {
+		g.answers.set(t.asker, t.offer) // It was asked later.
 		t.offer = nil
 		return true
 	}

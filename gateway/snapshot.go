@@ -88,8 +88,8 @@ func programs(cfg *configv1.Config, set *schema.Set) *transcode.Compiler {
 // open opens a backend. The field is where the configuration has it.
 func (c *compiler) open(field string, cfg *configv1.Backend) {
 	b, err := c.pool.Open(upstream.Options{
-		Name: cfg.GetName(), Target: cfg.GetTarget(), Version: c.options.version,
-		MaxMessageBytes: int(c.cfg.GetLimits().GetMaxMessageBytes()), TLS: cfg.GetTls(), Log: c.options.log,
+		Config: cfg, Consul: c.cfg.GetConsul(), Zone: c.cfg.GetZone(), Version: c.options.version,
+		MaxMessageBytes: int(c.cfg.GetLimits().GetMaxMessageBytes()), Log: c.options.log,
 	})
 	c.backends = append(c.backends, b)
 	if err != nil {

@@ -232,7 +232,9 @@ func (c *tableCompiler) unknown(b *upstream.Backend, service string) {
 
 // plan compiles one method of a backend and adds it to the table.
 func (c *tableCompiler) plan(b *upstream.Backend, m *call.Method, policy *policyv1.Policy) *frontend.Plan {
-	end := proxy.Handler(proxy.Options{Method: m, Backend: b, Metadata: frontend.Incoming, Log: c.options.log})
+	end := proxy.Handler(proxy.Options{
+		Method: m, Backend: b, Metadata: frontend.Incoming, HashKey: hashKey(b.HashKey()), Log: c.options.log,
+	})
 	plan := &frontend.Plan{
 		Method:        m,
 		Handler:       chain.Fold(info(m), end, c.pipeline(m, policy)...),

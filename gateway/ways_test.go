@@ -260,7 +260,9 @@ func TestBothWaysAgree(t *testing.T) {
 	address := backend(t, func(*grpc.Server) {}, grpc.UnknownServiceHandler(server.handle), grpc.ForceServerCodec(bytesCodec{}))
 	services := foodServices()
 	config := func() *configv1.Config {
-		cfg := &configv1.Config{Backends: []*configv1.Backend{{Name: "food", Target: "static:///" + address}}}
+		cfg := &configv1.Config{Backends: []*configv1.Backend{{
+			Name: "food", Target: "static:///" + address, HealthCheck: &configv1.HealthCheck{Disabled: true}, // It would be counted.
+		}}}
 		var selectors []string
 		for name := range services {
 			cfg.Backends[0].Services = append(cfg.Backends[0].Services, name)

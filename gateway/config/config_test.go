@@ -142,7 +142,7 @@ func TestRefusedText(t *testing.T) {
 		},
 		{"control character", "a: \x01", "c.yaml: not valid YAML: control characters are not allowed"},
 		{"CR line ends", "\rfoo: 1\r" + minimal, "c.yaml:2:1 unknown field \"foo\", expected one of listeners, admin, backends, " +
-			"policies, descriptors, reflection, limits, drain_timeout, access_log, timeouts, trusted_proxies, reload, drain_delay, rest\n   2 | foo: 1\n   2 | ^"},
+			"policies, descriptors, reflection, limits, drain_timeout, access_log, timeouts, trusted_proxies, reload, drain_delay, rest, consul, zone\n   2 | foo: 1\n   2 | ^"},
 		{
 			"CRLF line ends", strings.ReplaceAll(minimal, "\n", "\r\n") + "limits: 7\r\n",
 			"c.yaml:7:9 limits: must be a mapping with some of the fields max_message_bytes, max_concurrent_streams, max_header_bytes, " +
@@ -227,9 +227,21 @@ func TestDefaults(t *testing.T) {
 		Timeouts:     defaultTimeouts(),
 		Reload:       &configv1.Reload{MaxStreamAge: durationpb.New(time.Hour)},
 	}
+	withDefaults(want.GetBackends()[0])
 	if diff := cmp.Diff(want, accept(t, minimal), protocmp.Transform()); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
+}
+
+// withDefaults adds what a backend has that says nothing of its instances.
+func withDefaults(b *configv1.Backend) {
+	b.PanicThreshold = 50
+	b.OutlierDetection = &configv1.OutlierDetection{
+		ConsecutiveFailures: 5, FailurePercent: 50, MinCalls: 20, SlowCall: durationpb.New(time.Second),
+		EjectionTime: durationpb.New(5 * time.Second), MaxEjectionTime: durationpb.New(5 * time.Minute),
+	}
+	b.HealthCheck = &configv1.HealthCheck{Interval: durationpb.New(time.Second), Timeout: durationpb.New(time.Second), Failures: 2}
+	b.Connections = &configv1.Connections{MaxStreams: 100, MaxConnections: 4}
 }
 
 func defaultTimeouts() *configv1.Timeouts {
@@ -294,6 +306,7 @@ access_log: {disabled: true}
 		Reload:       &configv1.Reload{IgnoreFileChanges: true, MaxStreamAge: durationpb.New(time.Hour)},
 		AccessLog:    &configv1.AccessLog{Disabled: true},
 	}
+	withDefaults(want.GetBackends()[0])
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}

@@ -4,7 +4,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
@@ -93,10 +92,7 @@ func defaultConsul(c *configv1.Consul) {
 // defaultInstances says how calls are spread over the instances of a backend.
 func defaultInstances(b *configv1.Backend) {
 	fill(&b.LoadBalancing, configv1.LoadBalancing_LOAD_BALANCING_ROUND_ROBIN)
-	fillDuration(&b.SlowStart, 0)
-	if b.PanicThreshold == nil {
-		b.PanicThreshold = proto.Uint32(defaultPanicThreshold)
-	}
+	fill(&b.PanicThreshold, defaultPanicThreshold)
 	ensure(&b.OutlierDetection)
 	o := b.GetOutlierDetection()
 	fill(&o.ConsecutiveFailures, defaultConsecutiveFailures)

@@ -93,9 +93,8 @@ func ask(ctx context.Context, client healthpb.HealthClient, o Check) error {
 	defer cancel()
 	answer, err := client.Check(ctx, &healthpb.HealthCheckRequest{Service: o.Service}, grpc.ForceCodecV2(encoding.GetCodecV2("proto")))
 	switch code := status.Code(err); {
-	case err == nil && answer.GetStatus() == healthpb.HealthCheckResponse_SERVING:
-		return nil
-	case err == nil:
+	case err == nil && (answer.GetStatus() == healthpb.HealthCheckResponse_NOT_SERVING ||
+		o.Service != "" && answer.GetStatus() != healthpb.HealthCheckResponse_SERVING):
 		return notServing{fmt.Errorf("it answers %s", answer.GetStatus())}
 	case code == codes.DeadlineExceeded:
 		return fmt.Errorf("no answer within %s", o.Timeout)

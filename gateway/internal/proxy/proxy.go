@@ -23,7 +23,7 @@ type Backend interface {
 	Stream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error)
 }
 
-// Options of a proxy. All fields are required.
+// Options of a proxy. All fields but HashKey are required.
 type Options struct {
 	// Method is what is proxied.
 	Method *call.Method
@@ -31,6 +31,8 @@ type Options struct {
 	Backend Backend
 	// Metadata returns what the backend gets besides the messages: of the client's headers, and of the gateway.
 	Metadata func(*call.Call) (metadata.MD, error)
+	// HashKey returns what calls have in common that should go to the same instance. Nil: nothing.
+	HashKey func(*call.Call) string
 	// Log gets what clients must not see: why the way to a backend failed, addresses included.
 	Log *slog.Logger
 }
@@ -61,7 +63,10 @@ func (p *proxied) serve(desc *grpc.StreamDesc) error {
 	if err != nil {
 		return err
 	}
-	attempt := &upstream.Attempt{}
+	attempt := &upstream.Attempt{Once: !p.Method.ClientStreams && !p.Method.ServerStreams}
+	if p.HashKey != nil {
+		attempt.Key = p.HashKey(p.call)
+	}
 	defer func() {
 		up := attempt.Upstream()
 		up.Err = p.said

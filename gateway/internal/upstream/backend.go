@@ -45,6 +45,7 @@ type Backend struct {
 	*connection
 
 	name    string
+	hashKey *configv1.HashKey
 	release func() error
 }
 
@@ -73,14 +74,14 @@ func (o Options) identity() string {
 // dial returns a connection without connecting. Errors are a target that can't be understood, and TLS files that can't be
 // used.
 func dial(o Options) (*connection, error) {
-	c, err := open(o)
+	c, err := connect(o)
 	if err != nil {
 		return nil, fmt.Errorf("backend %q: %w", o.Config.GetName(), err)
 	}
 	return c, nil
 }
 
-func open(o Options) (*connection, error) {
+func connect(o Options) (*connection, error) {
 	secured, err := secure(o.Config.GetTls(), o.Log)
 	if err != nil {
 		return nil, err
@@ -116,11 +117,17 @@ func open(o Options) (*connection, error) {
 // Name returns the backend's name in logs and metrics.
 func (b *Backend) Name() string { return b.name }
 
+// HashKey says what calls have in common that should go to the same instance; nil for nothing.
+func (b *Backend) HashKey() *configv1.HashKey { return b.hashKey }
+
 // Connect connects in the background, so that the first call finds connections.
 func (b *Backend) Connect() { b.conn.Connect() }
 
 // Close gives the backend up. The last one on a connection closes it: calls under way fail.
 func (b *Backend) Close() error { return b.release() }
+
+// close ends the connection, and all that was begun for it.
+func (c *connection) close() error { return errors.Join(c.conn.Close(), c.finding.Close()) }
 
 // Stream sends a call down the attempt chain and returns the stream of raw messages that answers it. The context's end
 // ends the call. Options override those of the connection.

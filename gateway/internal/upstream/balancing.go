@@ -2,12 +2,12 @@ package upstream
 
 import (
 	"encoding/json"
+	"log/slog"
 
 	"google.golang.org/grpc/balancer/leastrequest"
 	"google.golang.org/grpc/balancer/ringhash"
 	"google.golang.org/grpc/balancer/roundrobin"
 	"google.golang.org/grpc/balancer/weightedroundrobin"
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/cardea-gateway/cardea/discovery/balancer/instances"
 	"github.com/cardea-gateway/cardea/discovery/balancer/weighted"
@@ -48,7 +48,7 @@ func (o Options) balancing() instances.Options {
 		Check:        check(o.Config.GetHealthCheck()),
 		PanicPercent: o.Config.GetPanicThreshold(),
 		MaxStreams:   int(o.Config.GetConnections().GetMaxStreams()), MaxConnections: int(o.Config.GetConnections().GetMaxConnections()),
-		Log: o.Log.With("backend", o.Config.GetName()),
+		Log: o.log(),
 	}
 	if name == ringhash.Name {
 		all.HashHeader = hashHeader
@@ -63,8 +63,8 @@ func ejection(o *configv1.OutlierDetection) instances.Ejection {
 	return instances.Ejection{
 		Failures: int(o.GetConsecutiveFailures()),
 		Percent:  int(o.GetFailurePercent()), MinCalls: int(o.GetMinCalls()),
-		SlowCall: duration(o.GetSlowCall()),
-		Time:     duration(o.GetEjectionTime()), MaxTime: duration(o.GetMaxEjectionTime()),
+		SlowCall: o.GetSlowCall().AsDuration(),
+		Time:     o.GetEjectionTime().AsDuration(), MaxTime: o.GetMaxEjectionTime().AsDuration(),
 	}
 }
 
@@ -73,7 +73,14 @@ func check(h *configv1.HealthCheck) instances.Check {
 		return instances.Check{}
 	}
 	return instances.Check{
-		Interval: duration(h.GetInterval()), Timeout: duration(h.GetTimeout()),
+		Interval: h.GetInterval().AsDuration(), Timeout: h.GetTimeout().AsDuration(),
 		Failures: int(h.GetFailures()), Service: h.GetService(),
 	}
+}
+
+func (o Options) log() *slog.Logger {
+	if o.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return o.Log.With("backend", o.Config.GetName())
 }

@@ -38,7 +38,7 @@ func (p *Pool) Open(o Options) (*Backend, error) {
 	}
 	held.holders++
 	release := sync.OnceValue(func() error { return p.release(key, held) })
-	return &Backend{name: o.Config.GetName(), connection: held.connection, release: release}, nil
+	return &Backend{name: o.Config.GetName(), hashKey: o.Config.GetHashKey(), connection: held.connection, release: release}, nil
 }
 
 // release closes a connection that nobody holds any more.

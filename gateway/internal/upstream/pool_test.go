@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"google.golang.org/grpc/connectivity"
+
+	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
 )
 
 func TestPoolSharesAConnectionUntilNobodyHoldsIt(t *testing.T) {
@@ -16,9 +18,12 @@ func TestPoolSharesAConnectionUntilNobodyHoldsIt(t *testing.T) {
 		}
 		return b
 	}
-	o := Options{Name: "a", Target: "static:///127.0.0.1:1", MaxMessageBytes: 1, Version: "1"}
+	config := func(name string) *configv1.Backend {
+		return &configv1.Backend{Name: name, Target: "static:///127.0.0.1:1", Services: []string{name}}
+	}
+	o := Options{Config: config("a"), MaxMessageBytes: 1, Version: "1"}
 	renamed, other := o, o
-	renamed.Name, other.MaxMessageBytes = "b", 2
+	renamed.Config, other.MaxMessageBytes = config("b"), 2
 	first, second, third := open(o), open(renamed), open(other)
 	if first.conn != second.conn || first.conn == third.conn {
 		t.Error("the options decide what is shared, and the name is none of them")
@@ -47,7 +52,7 @@ func TestPoolSharesAConnectionUntilNobodyHoldsIt(t *testing.T) {
 
 func TestPoolRefusesWhatItCantUnderstand(t *testing.T) {
 	var pool Pool
-	if _, err := pool.Open(Options{Name: "a", Target: "static:///%zz"}); err == nil {
+	if _, err := pool.Open(Options{Config: &configv1.Backend{Name: "a", Target: "static:///%zz"}}); err == nil {
 		t.Error("accepted")
 	}
 }

@@ -157,7 +157,7 @@ func (f files) config(mutual bool) *configv1.BackendTls {
 
 func open(t *testing.T, target string, cfg *configv1.BackendTls, log *slog.Logger) *Backend {
 	t.Helper()
-	b, err := new(Pool).Open(Options{Name: "b", Target: target, TLS: cfg, Log: log, MaxMessageBytes: 1 << 20})
+	b, err := new(Pool).Open(Options{Config: &configv1.Backend{Name: "b", Target: target, Tls: cfg}, Log: log, MaxMessageBytes: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -310,12 +310,12 @@ func TestBrokenRotation(t *testing.T) {
 
 func TestOpenSaysWhichFileIsWrong(t *testing.T) {
 	f := files(t.TempDir())
-	if _, err := new(Pool).Open(Options{Name: "orders", Target: "static:///127.0.0.1:1", TLS: f.config(false)}); err == nil ||
+	if _, err := new(Pool).Open(Options{Config: &configv1.Backend{Name: "orders", Target: "static:///127.0.0.1:1", Tls: f.config(false)}}); err == nil ||
 		!strings.HasPrefix(err.Error(), `backend "orders": tls: ca file: open `+f.file("ca.crt")) {
 		t.Errorf("%v", err)
 	}
 	pemtest.Write(t, f.file("ca.crt"), pemtest.NewAuthority(t, "servers").PEM())
-	if _, err := new(Pool).Open(Options{Name: "orders", Target: "static:///127.0.0.1:1", TLS: f.config(true)}); err == nil ||
+	if _, err := new(Pool).Open(Options{Config: &configv1.Backend{Name: "orders", Target: "static:///127.0.0.1:1", Tls: f.config(true)}}); err == nil ||
 		!strings.Contains(err.Error(), f.file("tls.crt")) {
 		t.Errorf("%v", err)
 	}

@@ -723,6 +723,362 @@ func (x *Route) GetPolicy() *v1.Policy {
 	return nil
 }
 
+// ListBackendsRequest asks for the backends.
+type ListBackendsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBackendsRequest) Reset() {
+	*x = ListBackendsRequest{}
+	mi := &file_cardea_admin_v1_admin_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBackendsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBackendsRequest) ProtoMessage() {}
+
+func (x *ListBackendsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cardea_admin_v1_admin_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBackendsRequest.ProtoReflect.Descriptor instead.
+func (*ListBackendsRequest) Descriptor() ([]byte, []int) {
+	return file_cardea_admin_v1_admin_proto_rawDescGZIP(), []int{11}
+}
+
+// ListBackendsResponse is the backends of the configuration in force.
+type ListBackendsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The backends, in the order of the configuration.
+	Backends      []*Backend `protobuf:"bytes,1,rep,name=backends,proto3" json:"backends,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBackendsResponse) Reset() {
+	*x = ListBackendsResponse{}
+	mi := &file_cardea_admin_v1_admin_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBackendsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBackendsResponse) ProtoMessage() {}
+
+func (x *ListBackendsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cardea_admin_v1_admin_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBackendsResponse.ProtoReflect.Descriptor instead.
+func (*ListBackendsResponse) Descriptor() ([]byte, []int) {
+	return file_cardea_admin_v1_admin_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ListBackendsResponse) GetBackends() []*Backend {
+	if x != nil {
+		return x.Backends
+	}
+	return nil
+}
+
+// Backend is a backend and its instances.
+type Backend struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Where its instances are looked for.
+	Target string `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
+	// How calls are spread over them, such as LOAD_BALANCING_ROUND_ROBIN.
+	LoadBalancing string `protobuf:"bytes,3,opt,name=load_balancing,json=loadBalancing,proto3" json:"load_balancing,omitempty"`
+	// How long ago the registry confirmed the set of instances. Absent where there is no registry, as for static targets, and
+	// before its first answer.
+	Age *durationpb.Duration `protobuf:"bytes,4,opt,name=age,proto3" json:"age,omitempty"`
+	// Why the set is older than it should be: what went wrong since. Empty where all is well.
+	Error string `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`
+	// When the set last changed. Absent where there is no registry.
+	ChangeTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=change_time,json=changeTime,proto3" json:"change_time,omitempty"`
+	// True while all instances are used because too few are fit.
+	Panicking bool `protobuf:"varint,7,opt,name=panicking,proto3" json:"panicking,omitempty"`
+	// The instances, by address.
+	Instances []*Instance `protobuf:"bytes,8,rep,name=instances,proto3" json:"instances,omitempty"`
+	// How long ago the backend told its contracts by server reflection. Absent where it is not asked, or never answered.
+	ContractAge   *durationpb.Duration `protobuf:"bytes,9,opt,name=contract_age,json=contractAge,proto3" json:"contract_age,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Backend) Reset() {
+	*x = Backend{}
+	mi := &file_cardea_admin_v1_admin_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Backend) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Backend) ProtoMessage() {}
+
+func (x *Backend) ProtoReflect() protoreflect.Message {
+	mi := &file_cardea_admin_v1_admin_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Backend.ProtoReflect.Descriptor instead.
+func (*Backend) Descriptor() ([]byte, []int) {
+	return file_cardea_admin_v1_admin_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Backend) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Backend) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *Backend) GetLoadBalancing() string {
+	if x != nil {
+		return x.LoadBalancing
+	}
+	return ""
+}
+
+func (x *Backend) GetAge() *durationpb.Duration {
+	if x != nil {
+		return x.Age
+	}
+	return nil
+}
+
+func (x *Backend) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *Backend) GetChangeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ChangeTime
+	}
+	return nil
+}
+
+func (x *Backend) GetPanicking() bool {
+	if x != nil {
+		return x.Panicking
+	}
+	return false
+}
+
+func (x *Backend) GetInstances() []*Instance {
+	if x != nil {
+		return x.Instances
+	}
+	return nil
+}
+
+func (x *Backend) GetContractAge() *durationpb.Duration {
+	if x != nil {
+		return x.ContractAge
+	}
+	return nil
+}
+
+// Instance is one instance of a backend.
+type Instance struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its address.
+	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	// Its name in the registry; may be empty.
+	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// Its share of the calls relative to others.
+	Weight uint32 `protobuf:"varint,3,opt,name=weight,proto3" json:"weight,omitempty"`
+	// Where it runs; may be empty.
+	Zone string `protobuf:"bytes,4,opt,name=zone,proto3" json:"zone,omitempty"`
+	// What else the registry knows of it.
+	Metadata map[string]string `protobuf:"bytes,5,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The state of its connection, such as READY.
+	Connection string `protobuf:"bytes,6,opt,name=connection,proto3" json:"connection,omitempty"`
+	// Why it is out, such as "health check: no answer within 1s"; empty if it is fit.
+	OutReason string `protobuf:"bytes,7,opt,name=out_reason,json=outReason,proto3" json:"out_reason,omitempty"`
+	// When it became fit, or out.
+	Since *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=since,proto3" json:"since,omitempty"`
+	// True if it gets calls: it is connected, and fit or needed.
+	Serving bool `protobuf:"varint,9,opt,name=serving,proto3" json:"serving,omitempty"`
+	// True while it gets one call at a time, after an ejection.
+	OnTrial bool `protobuf:"varint,10,opt,name=on_trial,json=onTrial,proto3" json:"on_trial,omitempty"`
+	// Calls on their way.
+	Calls uint32 `protobuf:"varint,11,opt,name=calls,proto3" json:"calls,omitempty"`
+	// Connections that carry them.
+	Connections uint32 `protobuf:"varint,12,opt,name=connections,proto3" json:"connections,omitempty"`
+	// Ejections in a row.
+	Ejections     uint32 `protobuf:"varint,13,opt,name=ejections,proto3" json:"ejections,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Instance) Reset() {
+	*x = Instance{}
+	mi := &file_cardea_admin_v1_admin_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Instance) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Instance) ProtoMessage() {}
+
+func (x *Instance) ProtoReflect() protoreflect.Message {
+	mi := &file_cardea_admin_v1_admin_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Instance.ProtoReflect.Descriptor instead.
+func (*Instance) Descriptor() ([]byte, []int) {
+	return file_cardea_admin_v1_admin_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Instance) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Instance) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Instance) GetWeight() uint32 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *Instance) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *Instance) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *Instance) GetConnection() string {
+	if x != nil {
+		return x.Connection
+	}
+	return ""
+}
+
+func (x *Instance) GetOutReason() string {
+	if x != nil {
+		return x.OutReason
+	}
+	return ""
+}
+
+func (x *Instance) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *Instance) GetServing() bool {
+	if x != nil {
+		return x.Serving
+	}
+	return false
+}
+
+func (x *Instance) GetOnTrial() bool {
+	if x != nil {
+		return x.OnTrial
+	}
+	return false
+}
+
+func (x *Instance) GetCalls() uint32 {
+	if x != nil {
+		return x.Calls
+	}
+	return 0
+}
+
+func (x *Instance) GetConnections() uint32 {
+	if x != nil {
+		return x.Connections
+	}
+	return 0
+}
+
+func (x *Instance) GetEjections() uint32 {
+	if x != nil {
+		return x.Ejections
+	}
+	return 0
+}
+
 // ReloadRequest asks to reload the configuration.
 type ReloadRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -732,7 +1088,7 @@ type ReloadRequest struct {
 
 func (x *ReloadRequest) Reset() {
 	*x = ReloadRequest{}
-	mi := &file_cardea_admin_v1_admin_proto_msgTypes[11]
+	mi := &file_cardea_admin_v1_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -744,7 +1100,7 @@ func (x *ReloadRequest) String() string {
 func (*ReloadRequest) ProtoMessage() {}
 
 func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_admin_v1_admin_proto_msgTypes[11]
+	mi := &file_cardea_admin_v1_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -757,7 +1113,7 @@ func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadRequest.ProtoReflect.Descriptor instead.
 func (*ReloadRequest) Descriptor() ([]byte, []int) {
-	return file_cardea_admin_v1_admin_proto_rawDescGZIP(), []int{11}
+	return file_cardea_admin_v1_admin_proto_rawDescGZIP(), []int{15}
 }
 
 var File_cardea_admin_v1_admin_proto protoreflect.FileDescriptor
@@ -813,8 +1169,43 @@ const file_cardea_admin_v1_admin_proto_rawDesc = "" +
 	"\btemplate\x18\x04 \x01(\tR\btemplate\x12\x16\n" +
 	"\x06method\x18\x05 \x01(\tR\x06method\x12\x18\n" +
 	"\abackend\x18\x06 \x01(\tR\abackend\x120\n" +
-	"\x06policy\x18\a \x01(\v2\x18.cardea.policy.v1.PolicyR\x06policy\"\x0f\n" +
-	"\rReloadRequest2\xc8\x03\n" +
+	"\x06policy\x18\a \x01(\v2\x18.cardea.policy.v1.PolicyR\x06policy\"\x15\n" +
+	"\x13ListBackendsRequest\"L\n" +
+	"\x14ListBackendsResponse\x124\n" +
+	"\bbackends\x18\x01 \x03(\v2\x18.cardea.admin.v1.BackendR\bbackends\"\xf1\x02\n" +
+	"\aBackend\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06target\x18\x02 \x01(\tR\x06target\x12%\n" +
+	"\x0eload_balancing\x18\x03 \x01(\tR\rloadBalancing\x12+\n" +
+	"\x03age\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x03age\x12\x14\n" +
+	"\x05error\x18\x05 \x01(\tR\x05error\x12;\n" +
+	"\vchange_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"changeTime\x12\x1c\n" +
+	"\tpanicking\x18\a \x01(\bR\tpanicking\x127\n" +
+	"\tinstances\x18\b \x03(\v2\x19.cardea.admin.v1.InstanceR\tinstances\x12<\n" +
+	"\fcontract_age\x18\t \x01(\v2\x19.google.protobuf.DurationR\vcontractAge\"\xde\x03\n" +
+	"\bInstance\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12\x16\n" +
+	"\x06weight\x18\x03 \x01(\rR\x06weight\x12\x12\n" +
+	"\x04zone\x18\x04 \x01(\tR\x04zone\x12C\n" +
+	"\bmetadata\x18\x05 \x03(\v2'.cardea.admin.v1.Instance.MetadataEntryR\bmetadata\x12\x1e\n" +
+	"\n" +
+	"connection\x18\x06 \x01(\tR\n" +
+	"connection\x12\x1d\n" +
+	"\n" +
+	"out_reason\x18\a \x01(\tR\toutReason\x120\n" +
+	"\x05since\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x18\n" +
+	"\aserving\x18\t \x01(\bR\aserving\x12\x19\n" +
+	"\bon_trial\x18\n" +
+	" \x01(\bR\aonTrial\x12\x14\n" +
+	"\x05calls\x18\v \x01(\rR\x05calls\x12 \n" +
+	"\vconnections\x18\f \x01(\rR\vconnections\x12\x1c\n" +
+	"\tejections\x18\r \x01(\rR\tejections\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x0f\n" +
+	"\rReloadRequest2\xc6\x04\n" +
 	"\fAdminService\x12f\n" +
 	"\tGetStatus\x12!.cardea.admin.v1.GetStatusRequest\x1a\x17.cardea.admin.v1.Status\"\x1d\xba\xe1\x18\x04\n" +
 	"\x02\b\x01\x82\xd3\xe4\x93\x02\f\x12\n" +
@@ -825,7 +1216,9 @@ const file_cardea_admin_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"ListRoutes\x12\".cardea.admin.v1.ListRoutesRequest\x1a#.cardea.admin.v1.ListRoutesResponse\"\x1d\xba\xe1\x18\x04\n" +
 	"\x02\b\x01\x82\xd3\xe4\x93\x02\f\x12\n" +
-	"/v1/routes\x90\x02\x01\x12g\n" +
+	"/v1/routes\x90\x02\x01\x12|\n" +
+	"\fListBackends\x12$.cardea.admin.v1.ListBackendsRequest\x1a%.cardea.admin.v1.ListBackendsResponse\"\x1f\xba\xe1\x18\x04\n" +
+	"\x02\b\x01\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/backends\x90\x02\x01\x12g\n" +
 	"\x06Reload\x12\x1e.cardea.admin.v1.ReloadRequest\x1a\x17.cardea.admin.v1.Status\"$\xba\xe1\x18\x04\n" +
 	"\x02\b\x01\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/v1/config:reloadBAZ?github.com/cardea-gateway/cardea/gen/go/cardea/admin/v1;adminv1b\x06proto3"
 
@@ -841,7 +1234,7 @@ func file_cardea_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_cardea_admin_v1_admin_proto_rawDescData
 }
 
-var file_cardea_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_cardea_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_cardea_admin_v1_admin_proto_goTypes = []any{
 	(*GetStatusRequest)(nil),      // 0: cardea.admin.v1.GetStatusRequest
 	(*Status)(nil),                // 1: cardea.admin.v1.Status
@@ -854,36 +1247,50 @@ var file_cardea_admin_v1_admin_proto_goTypes = []any{
 	(*ListRoutesResponse)(nil),    // 8: cardea.admin.v1.ListRoutesResponse
 	(*Contract)(nil),              // 9: cardea.admin.v1.Contract
 	(*Route)(nil),                 // 10: cardea.admin.v1.Route
-	(*ReloadRequest)(nil),         // 11: cardea.admin.v1.ReloadRequest
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 13: google.protobuf.Duration
-	(*v1.Policy)(nil),             // 14: cardea.policy.v1.Policy
+	(*ListBackendsRequest)(nil),   // 11: cardea.admin.v1.ListBackendsRequest
+	(*ListBackendsResponse)(nil),  // 12: cardea.admin.v1.ListBackendsResponse
+	(*Backend)(nil),               // 13: cardea.admin.v1.Backend
+	(*Instance)(nil),              // 14: cardea.admin.v1.Instance
+	(*ReloadRequest)(nil),         // 15: cardea.admin.v1.ReloadRequest
+	nil,                           // 16: cardea.admin.v1.Instance.MetadataEntry
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 18: google.protobuf.Duration
+	(*v1.Policy)(nil),             // 19: cardea.policy.v1.Policy
 }
 var file_cardea_admin_v1_admin_proto_depIdxs = []int32{
-	12, // 0: cardea.admin.v1.Status.start_time:type_name -> google.protobuf.Timestamp
+	17, // 0: cardea.admin.v1.Status.start_time:type_name -> google.protobuf.Timestamp
 	2,  // 1: cardea.admin.v1.Status.configuration:type_name -> cardea.admin.v1.Configuration
 	3,  // 2: cardea.admin.v1.Status.last_reload:type_name -> cardea.admin.v1.ReloadAttempt
 	2,  // 3: cardea.admin.v1.Status.retired:type_name -> cardea.admin.v1.Configuration
-	12, // 4: cardea.admin.v1.Configuration.load_time:type_name -> google.protobuf.Timestamp
-	13, // 5: cardea.admin.v1.Configuration.retired_for:type_name -> google.protobuf.Duration
-	12, // 6: cardea.admin.v1.ReloadAttempt.time:type_name -> google.protobuf.Timestamp
+	17, // 4: cardea.admin.v1.Configuration.load_time:type_name -> google.protobuf.Timestamp
+	18, // 5: cardea.admin.v1.Configuration.retired_for:type_name -> google.protobuf.Duration
+	17, // 6: cardea.admin.v1.ReloadAttempt.time:type_name -> google.protobuf.Timestamp
 	6,  // 7: cardea.admin.v1.GetConfigResponse.settings:type_name -> cardea.admin.v1.Setting
 	10, // 8: cardea.admin.v1.ListRoutesResponse.routes:type_name -> cardea.admin.v1.Route
 	9,  // 9: cardea.admin.v1.ListRoutesResponse.contracts:type_name -> cardea.admin.v1.Contract
-	14, // 10: cardea.admin.v1.Route.policy:type_name -> cardea.policy.v1.Policy
-	0,  // 11: cardea.admin.v1.AdminService.GetStatus:input_type -> cardea.admin.v1.GetStatusRequest
-	4,  // 12: cardea.admin.v1.AdminService.GetConfig:input_type -> cardea.admin.v1.GetConfigRequest
-	7,  // 13: cardea.admin.v1.AdminService.ListRoutes:input_type -> cardea.admin.v1.ListRoutesRequest
-	11, // 14: cardea.admin.v1.AdminService.Reload:input_type -> cardea.admin.v1.ReloadRequest
-	1,  // 15: cardea.admin.v1.AdminService.GetStatus:output_type -> cardea.admin.v1.Status
-	5,  // 16: cardea.admin.v1.AdminService.GetConfig:output_type -> cardea.admin.v1.GetConfigResponse
-	8,  // 17: cardea.admin.v1.AdminService.ListRoutes:output_type -> cardea.admin.v1.ListRoutesResponse
-	1,  // 18: cardea.admin.v1.AdminService.Reload:output_type -> cardea.admin.v1.Status
-	15, // [15:19] is the sub-list for method output_type
-	11, // [11:15] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	19, // 10: cardea.admin.v1.Route.policy:type_name -> cardea.policy.v1.Policy
+	13, // 11: cardea.admin.v1.ListBackendsResponse.backends:type_name -> cardea.admin.v1.Backend
+	18, // 12: cardea.admin.v1.Backend.age:type_name -> google.protobuf.Duration
+	17, // 13: cardea.admin.v1.Backend.change_time:type_name -> google.protobuf.Timestamp
+	14, // 14: cardea.admin.v1.Backend.instances:type_name -> cardea.admin.v1.Instance
+	18, // 15: cardea.admin.v1.Backend.contract_age:type_name -> google.protobuf.Duration
+	16, // 16: cardea.admin.v1.Instance.metadata:type_name -> cardea.admin.v1.Instance.MetadataEntry
+	17, // 17: cardea.admin.v1.Instance.since:type_name -> google.protobuf.Timestamp
+	0,  // 18: cardea.admin.v1.AdminService.GetStatus:input_type -> cardea.admin.v1.GetStatusRequest
+	4,  // 19: cardea.admin.v1.AdminService.GetConfig:input_type -> cardea.admin.v1.GetConfigRequest
+	7,  // 20: cardea.admin.v1.AdminService.ListRoutes:input_type -> cardea.admin.v1.ListRoutesRequest
+	11, // 21: cardea.admin.v1.AdminService.ListBackends:input_type -> cardea.admin.v1.ListBackendsRequest
+	15, // 22: cardea.admin.v1.AdminService.Reload:input_type -> cardea.admin.v1.ReloadRequest
+	1,  // 23: cardea.admin.v1.AdminService.GetStatus:output_type -> cardea.admin.v1.Status
+	5,  // 24: cardea.admin.v1.AdminService.GetConfig:output_type -> cardea.admin.v1.GetConfigResponse
+	8,  // 25: cardea.admin.v1.AdminService.ListRoutes:output_type -> cardea.admin.v1.ListRoutesResponse
+	12, // 26: cardea.admin.v1.AdminService.ListBackends:output_type -> cardea.admin.v1.ListBackendsResponse
+	1,  // 27: cardea.admin.v1.AdminService.Reload:output_type -> cardea.admin.v1.Status
+	23, // [23:28] is the sub-list for method output_type
+	18, // [18:23] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_cardea_admin_v1_admin_proto_init() }
@@ -897,7 +1304,7 @@ func file_cardea_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cardea_admin_v1_admin_proto_rawDesc), len(file_cardea_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

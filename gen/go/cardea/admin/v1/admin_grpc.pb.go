@@ -21,10 +21,11 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AdminService_GetStatus_FullMethodName  = "/cardea.admin.v1.AdminService/GetStatus"
-	AdminService_GetConfig_FullMethodName  = "/cardea.admin.v1.AdminService/GetConfig"
-	AdminService_ListRoutes_FullMethodName = "/cardea.admin.v1.AdminService/ListRoutes"
-	AdminService_Reload_FullMethodName     = "/cardea.admin.v1.AdminService/Reload"
+	AdminService_GetStatus_FullMethodName    = "/cardea.admin.v1.AdminService/GetStatus"
+	AdminService_GetConfig_FullMethodName    = "/cardea.admin.v1.AdminService/GetConfig"
+	AdminService_ListRoutes_FullMethodName   = "/cardea.admin.v1.AdminService/ListRoutes"
+	AdminService_ListBackends_FullMethodName = "/cardea.admin.v1.AdminService/ListBackends"
+	AdminService_Reload_FullMethodName       = "/cardea.admin.v1.AdminService/Reload"
 )
 
 // AdminServiceClient is the client API for AdminService service.
@@ -39,6 +40,8 @@ type AdminServiceClient interface {
 	GetConfig(ctx context.Context, in *GetConfigRequest, opts ...grpc.CallOption) (*GetConfigResponse, error)
 	// ListRoutes returns all ways to call the methods of the backends.
 	ListRoutes(ctx context.Context, in *ListRoutesRequest, opts ...grpc.CallOption) (*ListRoutesResponse, error)
+	// ListBackends returns the backends with their instances: who gets calls, who does not, and why.
+	ListBackends(ctx context.Context, in *ListBackendsRequest, opts ...grpc.CallOption) (*ListBackendsResponse, error)
 	// Reload reads the configuration file again and puts it in force. It fails with FAILED_PRECONDITION, and changes nothing,
 	// if anything is wrong with the file.
 	Reload(ctx context.Context, in *ReloadRequest, opts ...grpc.CallOption) (*Status, error)
@@ -82,6 +85,16 @@ func (c *adminServiceClient) ListRoutes(ctx context.Context, in *ListRoutesReque
 	return out, nil
 }
 
+func (c *adminServiceClient) ListBackends(ctx context.Context, in *ListBackendsRequest, opts ...grpc.CallOption) (*ListBackendsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListBackendsResponse)
+	err := c.cc.Invoke(ctx, AdminService_ListBackends_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminServiceClient) Reload(ctx context.Context, in *ReloadRequest, opts ...grpc.CallOption) (*Status, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Status)
@@ -104,6 +117,8 @@ type AdminServiceServer interface {
 	GetConfig(context.Context, *GetConfigRequest) (*GetConfigResponse, error)
 	// ListRoutes returns all ways to call the methods of the backends.
 	ListRoutes(context.Context, *ListRoutesRequest) (*ListRoutesResponse, error)
+	// ListBackends returns the backends with their instances: who gets calls, who does not, and why.
+	ListBackends(context.Context, *ListBackendsRequest) (*ListBackendsResponse, error)
 	// Reload reads the configuration file again and puts it in force. It fails with FAILED_PRECONDITION, and changes nothing,
 	// if anything is wrong with the file.
 	Reload(context.Context, *ReloadRequest) (*Status, error)
@@ -125,6 +140,9 @@ func (UnimplementedAdminServiceServer) GetConfig(context.Context, *GetConfigRequ
 }
 func (UnimplementedAdminServiceServer) ListRoutes(context.Context, *ListRoutesRequest) (*ListRoutesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListRoutes not implemented")
+}
+func (UnimplementedAdminServiceServer) ListBackends(context.Context, *ListBackendsRequest) (*ListBackendsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListBackends not implemented")
 }
 func (UnimplementedAdminServiceServer) Reload(context.Context, *ReloadRequest) (*Status, error) {
 	return nil, status.Error(codes.Unimplemented, "method Reload not implemented")
@@ -204,6 +222,24 @@ func _AdminService_ListRoutes_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdminService_ListBackends_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListBackendsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ListBackends(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ListBackends_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ListBackends(ctx, req.(*ListBackendsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AdminService_Reload_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ReloadRequest)
 	if err := dec(in); err != nil {
@@ -240,6 +276,10 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListRoutes",
 			Handler:    _AdminService_ListRoutes_Handler,
+		},
+		{
+			MethodName: "ListBackends",
+			Handler:    _AdminService_ListBackends_Handler,
 		},
 		{
 			MethodName: "Reload",

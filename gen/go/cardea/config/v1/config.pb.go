@@ -866,8 +866,9 @@ type Backend struct {
 	// How instances are asked for their health. Absent is on, with the defaults.
 	HealthCheck *HealthCheck `protobuf:"bytes,12,opt,name=health_check,json=healthCheck,proto3" json:"health_check,omitempty"`
 	// The part of the instances, in percent, that must be fit; if less are, all are used, since the rest would break under the
-	// load, and what looks wrong with most is seldom wrong with them. Those that can't be connected don't count. Absent: 50. 0: never.
-	PanicThreshold *uint32 `protobuf:"varint,13,opt,name=panic_threshold,json=panicThreshold,proto3,oneof" json:"panic_threshold,omitempty"`
+	// load, and what looks wrong with most is seldom wrong with them. Those that can't be connected don't count. 0: 50. 1 uses all
+	// only where none is fit.
+	PanicThreshold uint32 `protobuf:"varint,13,opt,name=panic_threshold,json=panicThreshold,proto3" json:"panic_threshold,omitempty"`
 	// How many connections there are to an instance. Absent: the defaults.
 	Connections   *Connections `protobuf:"bytes,14,opt,name=connections,proto3" json:"connections,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -989,8 +990,8 @@ func (x *Backend) GetHealthCheck() *HealthCheck {
 }
 
 func (x *Backend) GetPanicThreshold() uint32 {
-	if x != nil && x.PanicThreshold != nil {
-		return *x.PanicThreshold
+	if x != nil {
+		return x.PanicThreshold
 	}
 	return 0
 }
@@ -1005,11 +1006,10 @@ func (x *Backend) GetConnections() *Connections {
 // HashKey is what calls have in common that go to the same instance.
 type HashKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Types that are valid to be assigned to Key:
-	//
-	//	*HashKey_Header
-	//	*HashKey_ClientAddress
-	Key           isHashKey_Key `protobuf_oneof:"key"`
+	// The value of a header of the request, such as x-tenant-id. Calls without it go to any instance.
+	Header string `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	// True is the address of the client, as trusted proxies tell it.
+	ClientAddress bool `protobuf:"varint,2,opt,name=client_address,json=clientAddress,proto3" json:"client_address,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1044,48 +1044,19 @@ func (*HashKey) Descriptor() ([]byte, []int) {
 	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{10}
 }
 
-func (x *HashKey) GetKey() isHashKey_Key {
-	if x != nil {
-		return x.Key
-	}
-	return nil
-}
-
 func (x *HashKey) GetHeader() string {
 	if x != nil {
-		if x, ok := x.Key.(*HashKey_Header); ok {
-			return x.Header
-		}
+		return x.Header
 	}
 	return ""
 }
 
 func (x *HashKey) GetClientAddress() bool {
 	if x != nil {
-		if x, ok := x.Key.(*HashKey_ClientAddress); ok {
-			return x.ClientAddress
-		}
+		return x.ClientAddress
 	}
 	return false
 }
-
-type isHashKey_Key interface {
-	isHashKey_Key()
-}
-
-type HashKey_Header struct {
-	// The value of a header of the request, such as x-tenant-id. Calls without it go to any instance.
-	Header string `protobuf:"bytes,1,opt,name=header,proto3,oneof"`
-}
-
-type HashKey_ClientAddress struct {
-	// True is the address of the client, as trusted proxies tell it.
-	ClientAddress bool `protobuf:"varint,2,opt,name=client_address,json=clientAddress,proto3,oneof"`
-}
-
-func (*HashKey_Header) isHashKey_Key() {}
-
-func (*HashKey_ClientAddress) isHashKey_Key() {}
 
 // OutlierDetection leaves an instance alone for a time on which calls fare badly while they fare well on others. Only what
 // blames the instance counts: UNAVAILABLE, INTERNAL, UNKNOWN, DATA_LOSS, and calls that take much longer than usual, answered or
@@ -2156,7 +2127,7 @@ const file_cardea_config_v1_config_proto_rawDesc = "" +
 	"\x0enetwork.syntax\x126must be an IP address or a network, such as 10.0.0.0/8\x1a this.isIp() || this.isIpPrefix()R\x0ftrustedNetworks\"\xc1\x01\n" +
 	"\x05Admin\x12\xb7\x01\n" +
 	"\aaddress\x18\x01 \x01(\tB\x9c\x01\xbaH\x98\x01\xba\x01\x91\x01\n" +
-	"\x15address.host_and_port\x127must be host:port, such as 127.0.0.1:9901 or [::1]:9901\x1a?this.matches('^(\\\\[[0-9a-fA-F:.]+\\\\]|[^:\\\\[\\\\]]*):[0-9]{1,5}$')\xd8\x01\x01R\aaddress\"\xf2\v\n" +
+	"\x15address.host_and_port\x127must be host:port, such as 127.0.0.1:9901 or [::1]:9901\x1a?this.matches('^(\\\\[[0-9a-fA-F:.]+\\\\]|[^:\\\\[\\\\]]*):[0-9]{1,5}$')\xd8\x01\x01R\aaddress\"\xd9\v\n" +
 	"\aBackend\x12\xaa\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\x95\x01\xbaH\x91\x01\xba\x01\x8d\x01\n" +
 	"\fbackend.name\x12Umust be 1 to 63 lower-case letters, digits and dashes, a letter first, such as orders\x1a&this.matches('^[a-z][a-z0-9-]{0,62}$')R\x04name\x12\xd9\x01\n" +
@@ -2179,15 +2150,14 @@ const file_cardea_config_v1_config_proto_rawDesc = "" +
 	" \x01(\bR\n" +
 	"preferZone\x12O\n" +
 	"\x11outlier_detection\x18\v \x01(\v2\".cardea.config.v1.OutlierDetectionR\x10outlierDetection\x12@\n" +
-	"\fhealth_check\x18\f \x01(\v2\x1d.cardea.config.v1.HealthCheckR\vhealthCheck\x125\n" +
-	"\x0fpanic_threshold\x18\r \x01(\rB\a\xbaH\x04*\x02\x18dH\x00R\x0epanicThreshold\x88\x01\x01\x12?\n" +
-	"\vconnections\x18\x0e \x01(\v2\x1d.cardea.config.v1.ConnectionsR\vconnectionsB\x12\n" +
-	"\x10_panic_threshold\"\x92\x02\n" +
-	"\aHashKey\x12\xc6\x01\n" +
-	"\x06header\x18\x01 \x01(\tB\xab\x01\xbaH\xa7\x01\xba\x01\xa3\x01\n" +
-	"\rheader.syntax\x12Xmust be the name of a header in lower case that doesn't end in -bin, such as x-tenant-id\x1a8this.matches('^[a-z0-9_.-]+$') && !this.endsWith('-bin')H\x00R\x06header\x120\n" +
-	"\x0eclient_address\x18\x02 \x01(\bB\a\xbaH\x04j\x02\b\x01H\x00R\rclientAddressB\f\n" +
-	"\x03key\x12\x05\xbaH\x02\b\x01\"\xa2\x03\n" +
+	"\fhealth_check\x18\f \x01(\v2\x1d.cardea.config.v1.HealthCheckR\vhealthCheck\x120\n" +
+	"\x0fpanic_threshold\x18\r \x01(\rB\a\xbaH\x04*\x02\x18dR\x0epanicThreshold\x12?\n" +
+	"\vconnections\x18\x0e \x01(\v2\x1d.cardea.config.v1.ConnectionsR\vconnections\"\xe3\x02\n" +
+	"\aHashKey\x12\xc7\x01\n" +
+	"\x06header\x18\x01 \x01(\tB\xae\x01\xbaH\xaa\x01\xba\x01\xa3\x01\n" +
+	"\rheader.syntax\x12Xmust be the name of a header in lower case that doesn't end in -bin, such as x-tenant-id\x1a8this.matches('^[a-z0-9_.-]+$') && !this.endsWith('-bin')\xd8\x01\x01R\x06header\x12%\n" +
+	"\x0eclient_address\x18\x02 \x01(\bR\rclientAddress:g\xbaHd\x1ab\n" +
+	"\fhash_key.one\x12&needs one of header and client_address\x1a*(this.header != '') != this.client_address\"\xa2\x03\n" +
 	"\x10OutlierDetection\x12\x1a\n" +
 	"\bdisabled\x18\x01 \x01(\bR\bdisabled\x12;\n" +
 	"\x14consecutive_failures\x18\x02 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\x13consecutiveFailures\x120\n" +
@@ -2382,11 +2352,6 @@ func init() { file_cardea_config_v1_config_proto_init() }
 func file_cardea_config_v1_config_proto_init() {
 	if File_cardea_config_v1_config_proto != nil {
 		return
-	}
-	file_cardea_config_v1_config_proto_msgTypes[9].OneofWrappers = []any{}
-	file_cardea_config_v1_config_proto_msgTypes[10].OneofWrappers = []any{
-		(*HashKey_Header)(nil),
-		(*HashKey_ClientAddress)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
