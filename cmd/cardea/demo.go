@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	_ "embed"
 	"fmt"
 	"io"
@@ -29,6 +30,7 @@ type demoCommand struct {
 	Instances int           `default:"2" help:"Instances of each service."`
 	Pace      time.Duration `default:"3s" help:"Time between two states of an order."`
 	AccessLog bool          `help:"Log each request to standard error."`
+	Consul    string        `help:"Consul agent, such as 127.0.0.1:8500: the services register there, and the gateway finds them."`
 }
 
 // Run starts the services, then the gateway; when it is told to stop, the gateway finishes its calls before the services
@@ -44,6 +46,13 @@ func (d *demoCommand) Run(c *console) error {
 		return err
 	}
 	defer services.Stop()
+	if d.Consul != "" {
+		forget, err := services.Register(c.ctx, d.Consul)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = forget(context.WithoutCancel(c.ctx)) }() // An agent that is gone has forgotten them already.
+	}
 	cfg, err := d.config(services)
 	if err != nil {
 		return err
@@ -65,7 +74,7 @@ func (d *demoCommand) childArgs(service, store string) []string {
 }
 
 // demoBackend is a backend in the demo's configuration.
-type demoBackend struct{ Name, Service, Addresses string }
+type demoBackend struct{ Name, Service, Target string }
 
 func (d *demoCommand) config(services *cluster.Cluster) (*configv1.Config, error) {
 	values := struct {
@@ -73,9 +82,11 @@ func (d *demoCommand) config(services *cluster.Cluster) (*configv1.Config, error
 		Backends []demoBackend
 	}{demoCommand: d}
 	for _, name := range food.Names() {
-		values.Backends = append(values.Backends, demoBackend{
-			Name: name, Service: serviceName(name), Addresses: strings.Join(services.Addresses(name), ","),
-		})
+		target := "static:///" + strings.Join(services.Addresses(name), ",")
+		if d.Consul != "" {
+			target = "consul:///" + cluster.Registered(name)
+		}
+		values.Backends = append(values.Backends, demoBackend{Name: name, Service: serviceName(name), Target: target})
 	}
 	var text bytes.Buffer
 	if err := template.Must(template.New("demo.yaml").Parse(demoYAML)).Execute(&text, values); err != nil {

@@ -40,7 +40,7 @@ func (w *wrapper) check(c *conn, up bool) {
 
 // checkUntil asks again and again.
 func (w *wrapper) checkUntil(ctx context.Context, c *conn) {
-	producer, release := c.SubConn.GetOrBuildProducer(direct{})
+	producer, release := c.GetOrBuildProducer(direct{})
 	defer release()
 	client := healthpb.NewHealthClient(producer.(grpc.ClientConnInterface)) //nolint:forcetypeassert // It is direct's.
 	for ctx.Err() == nil {
@@ -113,13 +113,10 @@ func (i *instance) checked(err error, failures int) (changed bool) {
 	defer i.mu.Unlock()
 	before := i.unserving
 	_, own := err.(notServing) //nolint:errorlint // It is ask's, and not wrapped.
-	switch {
-	case err == nil:
+	if err == nil {
 		i.failedChecks, i.unserving = 0, ""
-	default:
-		if i.failedChecks++; own || i.failedChecks >= failures {
-			i.unserving = err.Error()
-		}
+	} else if i.failedChecks++; own || i.failedChecks >= failures {
+		i.unserving = err.Error()
 	}
 	return before != i.unserving
 }

@@ -41,7 +41,7 @@ func (w *wrapper) NewSubConn(addresses []resolver.Address, o balancer.NewSubConn
 	}
 	c := &conn{w: w, instance: i, address: addresses, listener: o.StateListener, closed: !i.open.Load()}
 	o.StateListener = c.changed
-	raw, err := w.ClientConn.NewSubConn(addresses, o)
+	raw, err := w.ClientConn.NewSubConn(addresses, o) //nolint:staticcheck // There is no other way yet.
 	if err != nil {
 		return nil, err
 	}

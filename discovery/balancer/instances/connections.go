@@ -46,8 +46,9 @@ func (w *wrapper) moreConnections(i *instance) {
 		return
 	}
 	c := &conn{w: w, instance: i, address: first.address}
-	raw, err := w.ClientConn.NewSubConn(c.address, balancer.NewSubConnOptions{StateListener: c.extraChanged})
-	if err != nil { // The balancer ends.
+	o := balancer.NewSubConnOptions{StateListener: c.extraChanged}
+	raw, err := w.ClientConn.NewSubConn(c.address, o) //nolint:staticcheck // There is no other way yet.
+	if err != nil {                                   // The balancer ends.
 		return
 	}
 	c.SubConn = raw

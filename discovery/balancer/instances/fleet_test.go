@@ -283,12 +283,11 @@ type load struct {
 	running sync.WaitGroup
 
 	mu     sync.Mutex
-	picked map[string]int
 	errors map[codes.Code]int
 }
 
 func (f *fleet) load(every, timeout time.Duration) *load {
-	l := &load{stopped: make(chan struct{}), picked: map[string]int{}, errors: map[codes.Code]int{}}
+	l := &load{stopped: make(chan struct{}), errors: map[codes.Code]int{}}
 	l.running.Go(func() {
 		ticker := time.NewTicker(every)
 		defer ticker.Stop()
@@ -304,22 +303,12 @@ func (f *fleet) load(every, timeout time.Duration) *load {
 	return l
 }
 
-func (l *load) note(picked string, err error) {
+func (l *load) note(_ string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.picked[picked]++
 	if err != nil {
 		l.errors[status.Code(err)]++
 	}
-}
-
-// since returns who was chosen since the last time, by name, for calls that have ended.
-func (l *load) since() map[string]int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	picked := l.picked
-	l.picked = map[string]int{}
-	return picked
 }
 
 func (l *load) stop() {

@@ -283,7 +283,7 @@ func TestRingHashKeepsCallsTogether(t *testing.T) {
 		f := start(t, 3, o)
 		defer f.stop()
 		homes := map[string]bool{}
-		for _, key := range strings.Split("abcdefghijklmnopqrstuvwxyz", "") {
+		for key := range strings.SplitSeq("abcdefghijklmnopqrstuvwxyz", "") {
 			home, err := f.call(&one{key: key}, time.Second)
 			if err != nil {
 				t.Fatal(err)

@@ -57,7 +57,7 @@ func (m *Metrics) WatchBackends(read func() []Backend) {
 		contractAge:  desc("contract_age_seconds", "How long ago the backend told its contracts by server reflection."),
 		ejections:    desc("ejections_total", "Instances left alone because calls fared badly, by cause (failing, slow).", "cause"),
 		failedChecks: desc("failed_health_checks_total", "Health checks of instances that failed."),
-		queued:       desc("queued_calls_total", "Calls for which every connection to their instance was full, so that they may have waited."),
+		queued:       desc("queued_calls_total", "Calls that found every connection to their instance full, so that they may have waited."),
 	})
 }
 

@@ -86,7 +86,11 @@ func connect(o Options) (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := instances.New(o.balancing())
+	balancing, err := o.balancing()
+	if err != nil {
+		return nil, err
+	}
+	set, err := instances.New(balancing)
 	if err != nil {
 		return nil, err
 	}

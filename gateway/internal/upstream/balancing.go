@@ -39,9 +39,12 @@ func (o Options) chosen() (name string, config any) {
 }
 
 // balancing says how the instances of a backend are watched over.
-func (o Options) balancing() instances.Options {
+func (o Options) balancing() (instances.Options, error) {
 	name, config := o.chosen()
-	text, _ := json.Marshal(config) // It is made of text and numbers.
+	text, err := json.Marshal(config)
+	if err != nil {
+		return instances.Options{}, err
+	}
 	all := instances.Options{
 		Balancer: name, Config: text,
 		Ejection:     ejection(o.Config.GetOutlierDetection()),
@@ -53,7 +56,7 @@ func (o Options) balancing() instances.Options {
 	if name == ringhash.Name {
 		all.HashHeader = hashHeader
 	}
-	return all
+	return all, nil
 }
 
 func ejection(o *configv1.OutlierDetection) instances.Ejection {
