@@ -12,7 +12,7 @@
 //   - [Watch.Next] may block: until the set may have changed, until there is something to confirm, or until its context ends. It
 //     must then return at once. There is one call at a time.
 //   - An answer is the whole set, never a difference. It may be the same as before: the resolver compares.
-//   - An error says that nothing was learned. The resolver keeps what it has, waits (a tenth of a second at first, five seconds
+//   - An error says that nothing was learned. The resolver keeps what it has, waits (a tenth of a second at first, two seconds
 //     at last, spread by a fifth) and calls again. A watch need not retry, wait or limit its own rate.
 //   - An answer without instances says that the registry knows none. It never replaces a set that has some: registries answer so
 //     when they have lost a leader, a permission or their disk. It is shown as an error.
@@ -35,7 +35,8 @@ import (
 	"google.golang.org/grpc/resolver"
 )
 
-// Source is a registry. It is safe for concurrent use.
+// Source is a registry. It is safe for concurrent use. One whose targets are no names of hosts can have a method
+// Authority(target *url.URL) string, which makes the :authority of connections from them.
 type Source interface {
 	// Scheme is the scheme of its targets, such as consul.
 	Scheme() string

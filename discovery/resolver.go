@@ -15,8 +15,9 @@ import (
 
 const (
 	firstWait = 100 * time.Millisecond // After a failure.
-	longWait  = 5 * time.Second        // After many.
+	longWait  = 2 * time.Second        // After many.
 	gap       = 200 * time.Millisecond // Between two questions, whoever asks for the second.
+	pollGap   = time.Second            // The same for registries that are looked at again after a time.
 )
 
 // errNone is what callers hear of a backend of which nothing is known.
@@ -58,6 +59,15 @@ func NewResolver(source Source, log *slog.Logger) *Resolver {
 
 // Scheme is the scheme of the source's targets.
 func (r *Resolver) Scheme() string { return r.source.Scheme() }
+
+// OverrideAuthority is the name by which servers are asked, and verified, unless the connection has another one: what the target
+// names, or what the source makes of it.
+func (r *Resolver) OverrideAuthority(target resolver.Target) string {
+	if named, ok := r.source.(interface{ Authority(target *url.URL) string }); ok {
+		return named.Authority(&target.URL)
+	}
+	return target.Endpoint()
+}
 
 // Status returns what the resolver knows. Its instances are shared: do not change them.
 func (r *Resolver) Status() Status {
@@ -113,7 +123,7 @@ func (w *watcher) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		rest := set.After
+		rest, least := set.After, max(gap, min(set.After, pollGap))
 		if err == nil && len(set.Instances) == 0 {
 			err = errNone
 		}
@@ -125,7 +135,7 @@ func (w *watcher) run(ctx context.Context) {
 			w.succeeded(set)
 			w.wait = 0
 		}
-		w.pause(ctx, gap-time.Since(began), nil)
+		w.pause(ctx, least-time.Since(began), nil)
 		w.pause(ctx, rest-time.Since(began), w.now)
 	}
 }

@@ -43,11 +43,12 @@ type Gateway struct {
 	handedOver chan struct{} // Closed once another process serves the addresses.
 	handOver   sync.Once
 
-	reloading  sync.Mutex // Guards what follows.
-	listeners  *listeners // Nil until the gateway serves.
-	draining   bool
-	retired    []*snapshot
-	lastReload *reloadAttempt
+	reloading    sync.Mutex // Guards what follows.
+	listeners    *listeners // Nil until the gateway serves.
+	draining     bool
+	retired      []*snapshot
+	lastReload   *reloadAttempt
+	registration registration
 
 	stopping context.Context //nolint:containedctx // Its life is the gateway's.
 	stop     context.CancelCauseFunc
@@ -192,6 +193,7 @@ func (g *Gateway) listen() (*listeners, error) {
 	g.started.Store(&now)
 	g.setReady(true)
 	a := ls.addresses(s.cfg)
+	g.registration.adopt(s.cfg.GetConsul(), s.registrar)
 	g.options.log.Info("ready", "version", g.options.version, "configuration", s.digest[:12],
 		"addresses", text(a.Listeners), "admin", a.Admin.String())
 	g.options.onReady(a)
@@ -215,6 +217,7 @@ func (g *Gateway) drain(ls *listeners) error {
 	g.setReady(false)
 	g.options.log.Info("stopping", "drain_delay", cfg.GetDrainDelay().AsDuration().String(),
 		"drain_timeout", cfg.GetDrainTimeout().AsDuration().String())
+	g.registration.end(g.isHandedOver()) // Others look away the sooner.
 	g.delay(cfg.GetDrainDelay().AsDuration())
 	g.stop(errStopping)
 	over := context.Background() //nolint:forbidigo // The caller's context has ended: that is why the gateway stops.

@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/cardea-gateway/cardea/discovery/consul"
 	"github.com/cardea-gateway/cardea/gateway/config"
 	"github.com/cardea-gateway/cardea/gateway/internal/frontend"
 	"github.com/cardea-gateway/cardea/gateway/internal/upstream"
@@ -26,6 +27,7 @@ type snapshot struct {
 	admin     *frontend.Table
 	backends  []*upstream.Backend
 	routes    []Route
+	registrar *consul.Registrar // Nil where the gateway is not to be registered.
 
 	generation int64
 	loaded     time.Time

@@ -152,6 +152,7 @@ func (g *Gateway) put(cfg *configv1.Config, file *config.File, compile func(*con
 	g.listeners.pin(g.running.Load(), all)
 	g.enforce(next)
 	g.listeners.apply(cfg, all)
+	g.registration.adopt(next.cfg.GetConsul(), next.registrar)
 	return nil
 }
 

@@ -53,6 +53,7 @@ func (g *Gateway) compile(source *configv1.Config, consult consult) (*snapshot, 
 		c.listener(fmt.Sprintf("listeners[%d]", i), key, cfg.GetListeners()[i])
 	}
 	c.out.admin = c.adminTable()
+	c.out.registrar = c.register()
 	c.unused("", c.policies)
 	c.origins()
 	for service := range c.options.rest {

@@ -8,6 +8,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cardea-gateway/cardea/discovery/consul"
+	"github.com/cardea-gateway/cardea/discovery/dns"
+	"github.com/cardea-gateway/cardea/discovery/file"
 	"github.com/cardea-gateway/cardea/discovery/static"
 	"github.com/cardea-gateway/cardea/gateway/internal/nearest"
 	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
@@ -108,20 +111,14 @@ func checkTarget(target string) error {
 	case scheme == "static":
 		_, err := static.Parse(target)
 		return err
-	case scheme == "dns" && !isHostPort(endpoint):
-		// Without a port grpc would dial 443, and without a host this machine.
-		return fmt.Errorf("%q needs a host and a port from 1 to 65535, such as dns:///orders.internal:50051", target)
+	case scheme == "dns", scheme == "srv":
+		return dns.Parse(target)
+	case scheme == "file":
+		return file.Parse(target)
+	case scheme == "consul":
+		return consul.Parse(target)
 	}
-	return nil
-}
-
-func isHostPort(s string) bool {
-	host, port, err := net.SplitHostPort(s)
-	if err != nil || host == "" {
-		return false
-	}
-	number, err := strconv.ParseUint(port, 10, 16)
-	return err == nil && number > 0
+	return nil // for the schema to refuse
 }
 
 func checkBackendNames(cfg *configv1.Config, doc *document) {

@@ -1,52 +1,75 @@
 package upstream
 
 import (
-	"errors"
+	"fmt"
 	"io"
-	"log/slog"
-	"net/url"
 	"strings"
 
 	"google.golang.org/grpc/resolver"
 
 	"github.com/cardea-gateway/cardea/discovery"
+	"github.com/cardea-gateway/cardea/discovery/consul"
+	"github.com/cardea-gateway/cardea/discovery/dns"
+	"github.com/cardea-gateway/cardea/discovery/file"
 	"github.com/cardea-gateway/cardea/discovery/static"
+	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
 )
 
 // finding is how the instances of a backend are found.
 type finding struct {
 	builder  resolver.Builder
 	resolver *discovery.Resolver // Nil for a list that never changes.
-	closers  []io.Closer
+	source   discovery.Source    // The same.
 }
 
-// Close gives up what finding holds, once the connection is closed.
+// Close gives up what the source holds, once the connection is closed.
 func (f *finding) Close() error {
-	var failures []error
-	for _, c := range f.closers {
-		failures = append(failures, c.Close())
+	if closer, ok := f.source.(io.Closer); ok {
+		return closer.Close()
 	}
-	return errors.Join(failures...)
+	return nil
 }
 
-// find returns how the instances of a target are found.
+// find returns how the instances of the target are found.
 func (o Options) find() (*finding, error) {
 	scheme, _, _ := strings.Cut(o.Config.GetTarget(), "://")
-	if scheme == "static" {
-		return o.named(scheme, &finding{builder: static.NewBuilder()}), nil
+	f := &finding{builder: static.NewBuilder()}
+	if scheme != "static" {
+		source, err := o.source(scheme)
+		if err != nil {
+			return nil, err
+		}
+		f.source, f.resolver = source, discovery.NewResolver(source, o.log())
+		f.builder = f.resolver
 	}
-	return nil, errors.New("scheme")
-}
-
-// named has TLS verify each instance by its own address, but for DNS, whose name the certificates are for.
-func (o Options) named(scheme string, f *finding) *finding {
-	if o.Config.GetTls() != nil && scheme != "dns" {
+	if o.Config.GetTls() != nil && scheme != "dns" { // The certificates are for the name that was looked up.
 		f.builder = named{f.builder}
 	}
-	return f
+	return f, nil
 }
 
-var (
-	_ *slog.Logger
-	_ *url.URL
-)
+func (o Options) source(scheme string) (discovery.Source, error) {
+	switch scheme {
+	case "consul":
+		return consul.New(ConsulOptions(o.Consul))
+	case "dns":
+		return dns.NewSource(), nil
+	case "srv":
+		return dns.NewSRVSource(), nil
+	case "file":
+		return file.NewSource(), nil
+	}
+	return nil, fmt.Errorf("target: no registry is called %q; want consul, static, dns, srv or file", scheme)
+}
+
+// ConsulOptions says how an agent is reached.
+func ConsulOptions(c *configv1.Consul) consul.Options {
+	o := consul.Options{Address: c.GetAddress(), TokenFile: c.GetTokenFile(), MaxStale: c.GetMaxStale().AsDuration()}
+	if tls := c.GetTls(); tls != nil {
+		o.TLS = &consul.TLS{
+			CAFile: tls.GetCaFile(), ServerName: tls.GetServerName(),
+			CertificateFile: tls.GetCertificate().GetCertificateFile(), PrivateKeyFile: tls.GetCertificate().GetPrivateKeyFile(),
+		}
+	}
+	return o
+}

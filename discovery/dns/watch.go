@@ -1,0 +1,81 @@
+package dns
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/cardea-gateway/cardea/discovery"
+)
+
+// watch looks up one name.
+type watch struct {
+	target
+
+	resolver *net.Resolver
+}
+
+// Close does nothing: a look leaves nothing behind.
+func (*watch) Close() error { return nil }
+
+// Next looks once.
+func (w *watch) Next(ctx context.Context) (discovery.Set, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	look := w.addresses
+	if w.kind == records {
+		look = w.records
+	}
+	instances, err := look(ctx)
+	if err != nil {
+		return discovery.Set{}, fmt.Errorf("%s: %w", w.kind, err)
+	}
+	return discovery.Set{Instances: instances, After: w.interval}, nil
+}
+
+func (w *watch) addresses(ctx context.Context) ([]discovery.Instance, error) {
+	hosts, err := w.resolver.LookupHost(ctx, w.name)
+	if err != nil {
+		return nil, err
+	}
+	instances := make([]discovery.Instance, len(hosts))
+	for i, host := range hosts {
+		instances[i] = discovery.Instance{Address: net.JoinHostPort(host, w.port), Weight: 1}
+	}
+	return instances, nil
+}
+
+// records follows the SRV records that are preferred, those of the lowest priority (RFC 2782): the others are for when these can't
+// be reached, and whoever wants that keeps them out of the answer until then. A target that can't be found does not lose the others.
+func (w *watch) records(ctx context.Context) ([]discovery.Instance, error) {
+	_, all, err := w.resolver.LookupSRV(ctx, "", "", w.name)
+	if err != nil {
+		return nil, err
+	}
+	preferred := all
+	for i, record := range all {
+		if record.Priority != all[0].Priority { // They are sorted by it.
+			preferred = all[:i]
+			break
+		}
+	}
+	var instances []discovery.Instance
+	var failures []error
+	for _, record := range preferred {
+		hosts, err := w.resolver.LookupHost(ctx, record.Target)
+		failures = append(failures, err)
+		for _, host := range hosts {
+			instances = append(instances, discovery.Instance{
+				Address: net.JoinHostPort(host, strconv.Itoa(int(record.Port))), ID: strings.TrimSuffix(record.Target, "."),
+				Weight: max(1, uint32(record.Weight)), // 0 is "a very small chance", or that weights don't matter.
+			})
+		}
+	}
+	if len(instances) == 0 {
+		return nil, errors.Join(failures...)
+	}
+	return instances, nil
+}
