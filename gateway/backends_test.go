@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -50,14 +51,15 @@ func (s *tagged) GetOrder(ctx context.Context, r *orderv1.GetOrderRequest) (*ord
 func startTagged(t *testing.T, instances []*tagged, lines []string, change func(*configv1.Backend)) (*running, orderv1.OrderServiceClient, []string) {
 	t.Helper()
 	var addresses []string
-	text := "instances:\n"
+	text := strings.Builder{}
+	text.WriteString("instances:\n")
 	for i, s := range instances {
 		address := backend(t, func(g *grpc.Server) { orderv1.RegisterOrderServiceServer(g, s) }, orca.CallMetricsServerOption(nil))
 		addresses = append(addresses, address)
-		text += fmt.Sprintf("- {address: %q, %s}\n", address, lines[i])
+		fmt.Fprintf(&text, "- {address: %q, %s}\n", address, lines[i])
 	}
 	path := filepath.Join(t.TempDir(), "orders.yaml")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	b := &configv1.Backend{Name: "order", Target: "file://" + path, Services: []string{"food.order.v1.OrderService"}}
@@ -157,7 +159,7 @@ func TestRingHash(t *testing.T) {
 	})
 	homes := map[string]bool{}
 	for n := range 20 {
-		got := spread(t, client, 5, "x-tenant", fmt.Sprint(n))
+		got := spread(t, client, 5, "x-tenant", strconv.Itoa(n))
 		if len(got) != 1 {
 			t.Errorf("tenant %d went to %v", n, got)
 		}
