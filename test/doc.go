@@ -5,5 +5,6 @@
 //   - instance_test.go: a backend instance in a process of its own, with a journal of its calls
 //   - demo_test.go: the demo, what it prints, and how it ends; life_test.go: the life of an order, over REST and gRPC
 //   - crash_test.go, cancel_test.go, drain_test.go: an instance, a client and the gateway go away in the middle of calls
+//   - chaos: instances come, crash and freeze, and so does Consul; callers do not notice
 //   - serve_test.go, tls_test.go, image_test.go, metrics_test.go: configuration, TLS, contracts from images, metrics
 package test

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	_ "google.golang.org/grpc/encoding/gzip" // Backends may compress their answers.
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/cardea-gateway/cardea/discovery/balancer/instances"
@@ -38,6 +40,19 @@ type Options struct {
 var reconnect = grpc.ConnectParams{
 	Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 3 * time.Second},
 	MinConnectTimeout: 5 * time.Second,
+}
+
+// alive ends connections whose other end is gone without a word, and with them the streams that would wait for ever: one that is
+// frozen, or behind a network that drops everything. It only asks where nothing has come for much longer than health checks are
+// apart, because servers refuse clients that ask more often than they like. So without checks, it does not ask at all.
+func (o Options) alive() []grpc.DialOption {
+	h := o.Config.GetHealthCheck()
+	if h.GetDisabled() || h.GetInterval() == nil {
+		return nil
+	}
+	return []grpc.DialOption{grpc.WithKeepaliveParams(keepalive.ClientParameters{
+		Time: max(20*time.Second, 5*h.GetInterval().AsDuration()), Timeout: 10 * time.Second, PermitWithoutStream: true,
+	})}
 }
 
 // Backend is a set of instances that serve the same services. It is safe for concurrent use.
@@ -98,7 +113,7 @@ func connect(o Options) (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := grpc.NewClient(o.Config.GetTarget(), append(append(secured, set.DialOptions(found.builder)...),
+	conn, err := grpc.NewClient(o.Config.GetTarget(), append(slices.Concat(secured, set.DialOptions(found.builder), o.alive()),
 		grpc.WithDisableRetry(),
 		grpc.WithNoProxy(),
 		grpc.WithConnectParams(reconnect),
