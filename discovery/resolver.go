@@ -57,6 +57,15 @@ func NewResolver(source Source, log *slog.Logger) *Resolver {
 	return &Resolver{source: source, log: log}
 }
 
+// Inherit makes the resolver begin with what another one knows of the same target, so that a registry that fails just now loses
+// nothing. It must be called before the resolver is used.
+func (r *Resolver) Inherit(known Status) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.status = known
+	r.status.Failures = 0
+}
+
 // Scheme is the scheme of the source's targets.
 func (r *Resolver) Scheme() string { return r.source.Scheme() }
 
@@ -84,6 +93,9 @@ func (r *Resolver) Build(target resolver.Target, cc resolver.ClientConn, _ resol
 	}
 	ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // grpc builds resolvers without one.
 	w := &watcher{Resolver: r, watch: watch, cc: cc, target: &target.URL, cancel: cancel, now: make(chan struct{}, 1)}
+	if known := r.Status().Instances; len(known) > 0 {
+		w.publish(known)
+	}
 	w.running.Go(func() { w.run(ctx) })
 	return w, nil
 }
@@ -163,8 +175,11 @@ func (w *watcher) failed(err error) {
 	known := len(w.status.Instances)
 	w.mu.Unlock()
 	if first {
-		w.log.Warn("the registry fails: the instances that are known stay", "target", w.target.Redacted(),
-			"instances", known, "error", err.Error())
+		words := "the registry fails: the instances that are known stay"
+		if known == 0 {
+			words = "the registry fails: no instance is known yet"
+		}
+		w.log.Warn(words, "target", w.target.Redacted(), "instances", known, "error", err.Error())
 	}
 	if known == 0 {
 		w.cc.ReportError(fmt.Errorf("%s: %w", w.target.Redacted(), err))

@@ -284,6 +284,32 @@ func TestAge(t *testing.T) {
 	})
 }
 
+func TestInherit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first := watch(t)
+		first.says(of("a:1"))
+		first.says(answer{err: errors.New("no leader")})
+		second := &fixture{registry: &registry{answers: make(chan answer)}, conn: &connection{}}
+		second.resolver = discovery.NewResolver(second.registry, nil)
+		second.resolver.Inherit(first.resolver.Status())
+		first.running.Close()
+		wait(time.Minute)
+		var err error
+		if second.running, err = second.resolver.Build(target("/orders"), second.conn, resolver.BuildOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		defer second.running.Close()
+		second.says(answer{})
+		if st := second.resolver.Status(); second.conn.last() != "a:1" || st.Err == nil || time.Since(st.AsOf) < time.Minute {
+			t.Errorf("grpc was told %q: %+v", second.conn.last(), st)
+		}
+		second.says(of("b:1"))
+		if second.conn.last() != "b:1" {
+			t.Errorf("it does not follow: %q", second.conn.last())
+		}
+	})
+}
+
 func TestCloseEndsAQuestion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := watch(t)

@@ -126,7 +126,10 @@ func statusOf(c *api.HealthCheck) status {
 
 // weightOf is the weight for a status. Where there is none, it is that of better days.
 func weightOf(w api.AgentWeights, of status) uint32 {
-	if of == warning {
+	switch of {
+	case maintenance: // An operator wants no calls there; with other reasons, it may still be needed when most are unhealthy.
+		return 0
+	case warning:
 		return uint32(max(0, w.Warning))
 	}
 	return uint32(max(0, w.Passing))

@@ -190,8 +190,8 @@ func next(t *testing.T, w discovery.Watch) (string, error) {
 func TestAddresses(t *testing.T) {
 	s := serve(t)
 	w := open(t, dns.NewSource(), "dns://"+s.address+"/orders.test.:50051?interval=7s")
-	if _, err := next(t, w); err == nil {
-		t.Error("a name that is not there was found")
+	if _, err := next(t, w); err == nil || !strings.Contains(err.Error(), s.address) {
+		t.Errorf("a name that is not there: got %v, want an error that names the server", err)
 	}
 	s.has("orders.test.", "10.0.0.2", "10.0.0.1", "2001:db8::1")
 	if got, err := next(t, w); got != "10.0.0.1:50051 10.0.0.2:50051 [2001:db8::1]:50051" || err != nil {

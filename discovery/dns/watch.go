@@ -30,6 +30,9 @@ func (w *watch) Next(ctx context.Context) (discovery.Set, error) {
 		look = w.records
 	}
 	instances, err := look(ctx)
+	if bad, ok := errors.AsType[*net.DNSError](err); ok && w.server != "" {
+		bad.Server = w.server // Go names the one that it would have asked.
+	}
 	if err != nil {
 		return discovery.Set{}, fmt.Errorf("%s: %w", w.kind, err)
 	}

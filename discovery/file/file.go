@@ -136,6 +136,9 @@ func (e *entry) UnmarshalYAML(node *yaml.Node) error {
 		if key := node.Content[i]; !known[key.Value] { // A node's own decoder knows no strictness.
 			return fmt.Errorf("line %d: unknown field %q; want address, id, weight, zone, unhealthy or metadata", key.Line, key.Value)
 		}
+		if value := node.Content[i+1]; node.Content[i].Value == "weight" && value.Tag != "!!int" { // The decoder would cut 0.9 to 0.
+			return fmt.Errorf("line %d: weight %q is no whole number from 0 to 4294967295", value.Line, value.Value)
+		}
 	}
 	if err := node.Decode((*plain)(e)); err != nil {
 		return err

@@ -118,7 +118,9 @@ func (b *weighted) publish() {
 		age := now.Sub(b.ready[i.Address])
 		ramping = ramping || age < slow
 		pickers = append(pickers, c.State.Picker)
-		instances = append(instances, candidate{weight: float64(i.Weight), zone: i.Zone, ramp: ramp(age, slow)})
+		instances = append(instances, candidate{
+			weight: float64(i.Weight), zone: i.Zone, sick: i.Unhealthy != "", ramp: ramp(age, slow),
+		})
 	}
 	shares := share(instances, b.config.PreferZone, b.capacity[b.config.PreferZone])
 	start := rand.Uint64N(full * uint64(len(shares))) //nolint:gosec // No secret: gateways must not all begin with the same instance.

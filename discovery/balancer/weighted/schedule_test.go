@@ -106,21 +106,24 @@ func TestRamp(t *testing.T) {
 }
 
 func TestZones(t *testing.T) {
-	full := func(weight float64, zone string) candidate { return candidate{weight, zone, 1} }
+	full := func(weight float64, zone string) candidate { return candidate{weight: weight, zone: zone, ramp: 1} }
+	sick := candidate{weight: 1, zone: "a", ramp: 1, sick: true}
 	for name, tc := range map[string]struct {
 		ready    []candidate
 		capacity float64 // Of a.
 		near     float64 // The part of the calls that stays in a.
 	}{
-		"all are there":                   {[]candidate{full(1, "a"), full(1, "a"), full(1, "b")}, 2, 1},
-		"a quarter of the zone is gone":   {[]candidate{full(1, "a"), full(1, "a"), full(1, "a"), full(1, "b")}, 4, 1},
-		"half of the zone is gone":        {[]candidate{full(1, "a"), full(1, "b"), full(1, "b")}, 2, 0.7},
-		"three quarters are gone":         {[]candidate{full(1, "a"), full(1, "b")}, 4, 0.35},
-		"weights count, not instances":    {[]candidate{full(1, "a"), full(1, "b")}, 10, 0.14},
-		"nobody is left in the zone":      {[]candidate{full(1, "b"), full(1, "c")}, 2, 0},
-		"nobody is left elsewhere":        {[]candidate{full(1, "a")}, 10, 1},
-		"the zone has no weight":          {[]candidate{full(0, "a"), full(1, "b")}, 0, 0},
-		"slow start is no lack of a zone": {[]candidate{{1, "a", 0.1}, full(1, "a"), full(1, "b")}, 2, 1},
+		"all are there":                                 {[]candidate{full(1, "a"), full(1, "a"), full(1, "b")}, 2, 1},
+		"a quarter of the zone is gone":                 {[]candidate{full(1, "a"), full(1, "a"), full(1, "a"), full(1, "b")}, 4, 1},
+		"half of the zone is gone":                      {[]candidate{full(1, "a"), full(1, "b"), full(1, "b")}, 2, 0.7},
+		"three quarters are gone":                       {[]candidate{full(1, "a"), full(1, "b")}, 4, 0.35},
+		"weights count, not instances":                  {[]candidate{full(1, "a"), full(1, "b")}, 10, 0.14},
+		"nobody is left in the zone":                    {[]candidate{full(1, "b"), full(1, "c")}, 2, 0},
+		"nobody is left elsewhere":                      {[]candidate{full(1, "a")}, 10, 1},
+		"the zone has no weight":                        {[]candidate{full(0, "a"), full(1, "b")}, 0, 0},
+		"slow start is no lack of a zone":               {[]candidate{{weight: 1, zone: "a", ramp: 0.1}, full(1, "a"), full(1, "b")}, 2, 1},
+		"all of the zone are sick, and used in a panic": {[]candidate{sick, sick, full(1, "b")}, 2, 0},
+		"half of the zone is sick, and used in a panic": {[]candidate{sick, full(1, "a"), full(1, "b")}, 2, 0.7},
 	} {
 		near, all := 0.0, 0.0
 		for i, s := range share(tc.ready, "a", tc.capacity) {

@@ -6,6 +6,7 @@ import "time"
 type candidate struct {
 	weight float64
 	zone   string
+	sick   bool    // The registry calls it unhealthy: it is only here because too few are not.
 	ramp   float64 // The part of its share that it gets by now.
 }
 
@@ -34,7 +35,9 @@ func share(ready []candidate, prefer string, capacity float64) []float64 {
 		shares[i] = c.weight * c.ramp
 		if c.zone == prefer {
 			near += shares[i]
-			left += c.weight
+			if !c.sick {
+				left += c.weight
+			}
 		} else {
 			far += shares[i]
 		}

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/cardea-gateway/cardea/discovery"
 	"github.com/cardea-gateway/cardea/discovery/balancer/instances"
 	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
 )
@@ -66,6 +67,7 @@ type Backend struct {
 
 // connection is what backends with the same options share.
 type connection struct {
+	target  string
 	conn    *grpc.ClientConn
 	attempt grpc.Streamer
 	finding *finding
@@ -86,17 +88,17 @@ func (o Options) identity() string {
 	return fmt.Sprintf("%q %q %q %d %s", instances, consul, o.Zone, o.MaxMessageBytes, o.Version)
 }
 
-// dial returns a connection without connecting. Errors are a target that can't be understood, and TLS files that can't be
+// dial returns a connection without connecting. It begins with the instances that are known. Errors are a target that can't be understood, and TLS files that can't be
 // used.
-func dial(o Options) (*connection, error) {
-	c, err := connect(o)
+func dial(o Options, known discovery.Status) (*connection, error) {
+	c, err := connect(o, known)
 	if err != nil {
 		return nil, fmt.Errorf("backend %q: %w", o.Config.GetName(), err)
 	}
 	return c, nil
 }
 
-func connect(o Options) (*connection, error) {
+func connect(o Options, known discovery.Status) (*connection, error) {
 	secured, err := secure(o.Config.GetTls(), o.Log)
 	if err != nil {
 		return nil, err
@@ -113,6 +115,9 @@ func connect(o Options) (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
+	if found.resolver != nil && len(known.Instances) > 0 {
+		found.resolver.Inherit(known)
+	}
 	conn, err := grpc.NewClient(o.Config.GetTarget(), append(slices.Concat(secured, set.DialOptions(found.builder), o.alive()),
 		grpc.WithDisableRetry(),
 		grpc.WithNoProxy(),
@@ -128,7 +133,7 @@ func connect(o Options) (*connection, error) {
 	if err != nil {
 		return nil, errors.Join(err, found.Close())
 	}
-	c := &connection{conn: conn, finding: found, set: set}
+	c := &connection{target: o.Config.GetTarget(), conn: conn, finding: found, set: set}
 	c.attempt = chain(c.pick)
 	return c, nil
 }

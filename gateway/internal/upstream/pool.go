@@ -2,6 +2,8 @@ package upstream
 
 import (
 	"sync"
+
+	"github.com/cardea-gateway/cardea/discovery"
 )
 
 // Pool shares connections: backends with the same options are one, however many configurations hold them. It is how
@@ -26,7 +28,7 @@ func (p *Pool) Open(o Options) (*Backend, error) {
 	defer p.mu.Unlock()
 	held, ok := p.open[key]
 	if !ok {
-		conn, err := dial(o)
+		conn, err := dial(o, p.known(o.Config.GetTarget()))
 		if err != nil {
 			return nil, err
 		}
@@ -39,6 +41,17 @@ func (p *Pool) Open(o Options) (*Backend, error) {
 	held.holders++
 	release := sync.OnceValue(func() error { return p.release(key, held) })
 	return &Backend{name: o.Config.GetName(), hashKey: o.Config.GetHashKey(), connection: held.connection, release: release}, nil
+}
+
+// known returns what is known of a target, if another connection has it too: one with other ways to spread calls, which a reload
+// is about to replace. The lock must be held.
+func (p *Pool) known(target string) discovery.Status {
+	for _, held := range p.open {
+		if held.target == target && held.finding.resolver != nil {
+			return held.finding.resolver.Status()
+		}
+	}
+	return discovery.Status{}
 }
 
 // release closes a connection that nobody holds any more.

@@ -1,7 +1,10 @@
 package upstream
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/connectivity"
 
@@ -55,4 +58,41 @@ func TestPoolRefusesWhatItCantUnderstand(t *testing.T) {
 	if _, err := pool.Open(Options{Config: &configv1.Backend{Name: "a", Target: "static:///%zz"}}); err == nil {
 		t.Error("accepted")
 	}
+}
+
+// TestPoolPassesOnWhatIsKnown has a file vanish before a reload asks for another way to spread calls.
+func TestPoolPassesOnWhatIsKnown(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "orders.yaml")
+	if err := os.WriteFile(path, []byte("instances: [{address: '127.0.0.1:1'}]"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var pool Pool
+	open := func(balancing configv1.LoadBalancing) *Backend {
+		b, err := pool.Open(Options{Config: &configv1.Backend{Name: "a", Target: "file://" + path, LoadBalancing: balancing}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Connect()
+		return b
+	}
+	known := func(b *Backend) bool { return len(b.Status().Instances) == 1 }
+	await := func(b *Backend, what string) {
+		for deadline := time.Now().Add(10 * time.Second); !known(b); {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: %+v", what, b.Status())
+			}
+		}
+	}
+	first := open(configv1.LoadBalancing_LOAD_BALANCING_ROUND_ROBIN)
+	defer first.Close()
+	await(first, "the file was not read")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	second := open(configv1.LoadBalancing_LOAD_BALANCING_LEAST_REQUEST)
+	defer second.Close()
+	if second.conn == first.conn {
+		t.Error("both spread calls in the same way")
+	}
+	await(second, "what was known is lost")
 }
