@@ -45,6 +45,7 @@ func (g *Gateway) compile(source *configv1.Config, consult consult) (*snapshot, 
 		Gateway: g, source: source, cfg: cfg, consult: consult,
 		policies: schema.NewPolicies(cfg.GetPolicies()), out: newSnapshot(source, cfg, g.stopping),
 	}
+	c.fail(config.At("consul", upstream.CheckConsul(cfg.GetConsul())))
 	for i, backend := range cfg.GetBackends() {
 		c.open(fmt.Sprintf("backends[%d]", i), backend)
 	}
@@ -93,6 +94,9 @@ func (c *compiler) open(field string, cfg *configv1.Backend) {
 		MaxMessageBytes: int(c.cfg.GetLimits().GetMaxMessageBytes()), Log: c.options.log,
 	})
 	c.backends = append(c.backends, b)
+	if errors.Is(err, upstream.ErrConsul) {
+		return // It was found before.
+	}
 	if err != nil {
 		blamed := ".target"
 		if cfg.GetTls() != nil {

@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"net"
+	"net/netip"
 
 	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
 )
@@ -32,5 +34,18 @@ func checkBalancing(cfg *configv1.Config, doc *document) {
 			doc.refuse(path+".outlier_detection.ejection_time", "%s is more than max_ejection_time, %s; lower the one or raise the other",
 				FormatDuration(first), FormatDuration(longest))
 		}
+	}
+}
+
+// checkRegistration wants an address that others can reach.
+func checkRegistration(cfg *configv1.Config, doc *document) {
+	r := cfg.GetConsul().GetRegister()
+	host, _, err := net.SplitHostPort(r.GetAddress())
+	if err != nil {
+		return // for the schema to refuse
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
+		doc.refuse("consul.register.address", "%s stands for every interface of a machine; write the one that others reach, such as 10.0.0.5",
+			host)
 	}
 }

@@ -21,6 +21,7 @@ func check(cfg *configv1.Config, doc *document) {
 	checkAddresses(cfg, doc)
 	checkTargets(cfg, doc)
 	checkBalancing(cfg, doc)
+	checkRegistration(cfg, doc)
 	checkBackendNames(cfg, doc)
 	checkServices(cfg, doc)
 	checkPolicies("policies", cfg.GetPolicies(), doc)

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -51,7 +52,11 @@ func (o Options) find() (*finding, error) {
 func (o Options) source(scheme string) (discovery.Source, error) {
 	switch scheme {
 	case "consul":
-		return consul.New(ConsulOptions(o.Consul))
+		source, err := consul.New(ConsulOptions(o.Consul))
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrConsul, err)
+		}
+		return source, nil
 	case "dns":
 		return dns.NewSource(), nil
 	case "srv":
@@ -60,6 +65,18 @@ func (o Options) source(scheme string) (discovery.Source, error) {
 		return file.NewSource(), nil
 	}
 	return nil, fmt.Errorf("target: no registry is called %q; want consul, static, dns, srv or file", scheme)
+}
+
+// ErrConsul is wrapped by errors about the agent, which are the same for all backends.
+var ErrConsul = errors.New("the agent")
+
+// CheckConsul says what is wrong with how an agent is to be reached; nil is an agent on this machine.
+func CheckConsul(c *configv1.Consul) error {
+	source, err := consul.New(ConsulOptions(c))
+	if err != nil {
+		return err
+	}
+	return source.Close()
 }
 
 // ConsulOptions says how an agent is reached.

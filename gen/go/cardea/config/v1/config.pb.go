@@ -2152,12 +2152,12 @@ const file_cardea_config_v1_config_proto_rawDesc = "" +
 	"\x11outlier_detection\x18\v \x01(\v2\".cardea.config.v1.OutlierDetectionR\x10outlierDetection\x12@\n" +
 	"\fhealth_check\x18\f \x01(\v2\x1d.cardea.config.v1.HealthCheckR\vhealthCheck\x120\n" +
 	"\x0fpanic_threshold\x18\r \x01(\rB\a\xbaH\x04*\x02\x18dR\x0epanicThreshold\x12?\n" +
-	"\vconnections\x18\x0e \x01(\v2\x1d.cardea.config.v1.ConnectionsR\vconnections\"\xe3\x02\n" +
-	"\aHashKey\x12\xc7\x01\n" +
-	"\x06header\x18\x01 \x01(\tB\xae\x01\xbaH\xaa\x01\xba\x01\xa3\x01\n" +
-	"\rheader.syntax\x12Xmust be the name of a header in lower case that doesn't end in -bin, such as x-tenant-id\x1a8this.matches('^[a-z0-9_.-]+$') && !this.endsWith('-bin')\xd8\x01\x01R\x06header\x12%\n" +
-	"\x0eclient_address\x18\x02 \x01(\bR\rclientAddress:g\xbaHd\x1ab\n" +
-	"\fhash_key.one\x12&needs one of header and client_address\x1a*(this.header != '') != this.client_address\"\xa2\x03\n" +
+	"\vconnections\x18\x0e \x01(\v2\x1d.cardea.config.v1.ConnectionsR\vconnections\"\x8d\x03\n" +
+	"\aHashKey\x12\xe4\x01\n" +
+	"\x06header\x18\x01 \x01(\tB\xcb\x01\xbaH\xc7\x01\xba\x01\xc0\x01\n" +
+	"\rheader.syntax\x12cmust be the name of a header in lower case, not host, that doesn't end in -bin, such as x-tenant-id\x1aJthis.matches('^[a-z0-9_.-]+$') && !this.endsWith('-bin') && this != 'host'\xd8\x01\x01R\x06header\x12%\n" +
+	"\x0eclient_address\x18\x02 \x01(\bR\rclientAddress:t\xbaHq\x1ao\n" +
+	"\fhash_key.one\x123needs either header or client_address, and not both\x1a*(this.header != '') != this.client_address\"\xa2\x03\n" +
 	"\x10OutlierDetection\x12\x1a\n" +
 	"\bdisabled\x18\x01 \x01(\bR\bdisabled\x12;\n" +
 	"\x14consecutive_failures\x18\x02 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\x13consecutiveFailures\x120\n" +
