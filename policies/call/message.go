@@ -24,7 +24,7 @@ func NewMessage(data mem.BufferSlice) *Message { return &Message{data: data} }
 // MessageOf returns the wire bytes of a message object. It fails where the object can't be encoded, such as on invalid
 // UTF-8 in a string field.
 func MessageOf(m proto.Message) (*Message, error) {
-	wire, err := proto.Marshal(m)
+	wire, err := proto.MarshalOptions{Deterministic: true}.Marshal(m) // So that two answers can be compared.
 	if err != nil {
 		return nil, err
 	}
