@@ -47,11 +47,12 @@ func (f *flight) verdict(info balancer.DoneInfo, took time.Duration) (cause stri
 		}
 		return "", false
 	}
-	if f.slow(took) {
-		return slow, true
-	}
-	if f.method != nil {
+	bad := f.slow(took)
+	if f.method != nil && info.Err == nil { // Refusals are quick, and say nothing of those that are served.
 		f.method.note(took)
+	}
+	if bad {
+		return slow, true
 	}
 	return "", true
 }

@@ -34,7 +34,7 @@ const (
 	stepDown = 1 / 1.06
 )
 
-// note takes up how long a call took that fared well.
+// note takes up how long a call took that was answered. Slow ones count, too: there may be no others.
 func (m *method) note(took time.Duration) {
 	for {
 		bits := m.typical.Load()
@@ -52,11 +52,11 @@ func (m *method) note(took time.Duration) {
 	}
 }
 
-// limit is how long a call may take. 0: as long as it likes.
+// limit is how long a call may take. 0: as long as it likes, which it may until it is known how long others take.
 func (m *method) limit() time.Duration {
-	if m.options.SlowCall == 0 {
+	typical := math.Float64frombits(m.typical.Load())
+	if m.options.SlowCall == 0 || typical == 0 {
 		return 0
 	}
-	typical := math.Float64frombits(m.typical.Load())
 	return max(m.options.SlowCall, time.Duration(m.options.SlowFactor*typical*float64(time.Second)))
 }
