@@ -2,7 +2,9 @@ package instances
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"time"
 
@@ -42,20 +44,26 @@ func (w *wrapper) check(c *conn, up bool) {
 func (w *wrapper) checkUntil(ctx context.Context, c *conn) {
 	producer, release := c.GetOrBuildProducer(direct{})
 	defer release()
-	client := healthpb.NewHealthClient(producer.(grpc.ClientConnInterface)) //nolint:forcetypeassert // It is direct's.
+	to := producer.(grpc.ClientConnInterface) //nolint:forcetypeassert // It is direct's.
 	for ctx.Err() == nil {
 		began := time.Now()
-		err := ask(ctx, client, w.set.options.Check)
-		if ctx.Err() != nil {
-			return
-		}
-		if c.instance.checked(err, w.set.options.Check.Failures) {
-			w.wake()
-		}
-		if err != nil {
-			w.set.counts.checks.Add(1)
+		if asked, err := ask(ctx, to, w.set.options.Check); asked {
+			w.noteCheck(ctx, c, err)
 		}
 		pause(ctx, w.untilNext()-time.Since(began))
+	}
+}
+
+// noteCheck takes up what an instance has answered, unless that is of no interest any more.
+func (w *wrapper) noteCheck(ctx context.Context, c *conn, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	if c.instance.checked(err, w.set.options.Check.Failures) {
+		w.wake()
+	}
+	if err != nil {
+		w.set.counts.checks.Add(1)
 	}
 }
 
@@ -86,12 +94,28 @@ func (direct) Build(conn any) (balancer.Producer, func()) { return conn, func() 
 // notServing is an instance's own word that it does not serve.
 type notServing struct{ error }
 
-// ask asks once. An error says that the instance is not well. Any answer shows that it is alive; most servers that don't know of
-// health checks answer UNIMPLEMENTED.
-func ask(ctx context.Context, client healthpb.HealthClient, o Check) error {
+// ask asks once. An error says that the instance is not well. It is not asked if the connection carries as many calls as the
+// server allows all the while: that says nothing.
+func ask(ctx context.Context, to grpc.ClientConnInterface, o Check) (asked bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	answer, err := client.Check(ctx, &healthpb.HealthCheckRequest{Service: o.Service}, grpc.ForceCodecV2(encoding.GetCodecV2("proto")))
+	codec := grpc.ForceCodecV2(encoding.GetCodecV2("proto"))
+	stream, err := to.NewStream(ctx, &grpc.StreamDesc{}, healthpb.Health_Check_FullMethodName, codec) // It waits for a free one.
+	if status.Code(err) == codes.DeadlineExceeded {
+		return false, nil
+	}
+	answer := &healthpb.HealthCheckResponse{}
+	if err == nil {
+		if err = stream.SendMsg(&healthpb.HealthCheckRequest{Service: o.Service}); err == nil || errors.Is(err, io.EOF) {
+			err = stream.RecvMsg(answer)
+		}
+	}
+	return true, judgeCheck(answer, err, o)
+}
+
+// judgeCheck says what is wrong. Any answer shows that the instance is alive; most servers that don't know of health checks answer
+// UNIMPLEMENTED.
+func judgeCheck(answer *healthpb.HealthCheckResponse, err error, o Check) error {
 	switch code := status.Code(err); {
 	case err == nil && (answer.GetStatus() == healthpb.HealthCheckResponse_NOT_SERVING ||
 		o.Service != "" && answer.GetStatus() != healthpb.HealthCheckResponse_SERVING):

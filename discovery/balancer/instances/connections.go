@@ -11,6 +11,9 @@ import (
 // spareTime is how long an instance has had connections to spare before one is closed.
 const spareTime = 30 * time.Second
 
+// extraPause is how long after the loss of another connection none is made: an instance may refuse it each time.
+const extraPause = time.Second
+
 // spread returns the connection that a call should take to the instance that was chosen: another one if the first is full.
 func (w *wrapper) spread(c *conn) *conn {
 	most := int32(w.set.options.MaxStreams)
@@ -35,7 +38,7 @@ func (w *wrapper) spread(c *conn) *conn {
 // moreConnections opens a connection to an instance whose connections are all full.
 func (w *wrapper) moreConnections(i *instance) {
 	i.mu.Lock()
-	full := len(i.conns) > 0 && len(i.conns) < w.set.options.MaxConnections &&
+	full := time.Since(i.lost) >= extraPause && len(i.conns) > 0 && len(i.conns) < w.set.options.MaxConnections &&
 		!slices.ContainsFunc(i.conns, func(c *conn) bool { return int(c.calls.Load()) < w.set.options.MaxStreams })
 	i.mu.Unlock()
 	if !full {
@@ -53,6 +56,10 @@ func (w *wrapper) moreConnections(i *instance) {
 	}
 	c.SubConn = raw
 	i.add(c)
+	if i.main() == nil { // It went in between, and looked for others before this one was there.
+		c.Shutdown()
+		return
+	}
 	c.Connect()
 }
 
@@ -64,8 +71,15 @@ func (c *conn) extraChanged(s balancer.SubConnState) {
 	c.mu.Unlock()
 	c.instance.changed(c, s.ConnectivityState)
 	if s.ConnectivityState == connectivity.TransientFailure || s.ConnectivityState == connectivity.Idle {
+		c.instance.loseExtra()
 		c.Shutdown()
 	}
+}
+
+func (i *instance) loseExtra() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.lost = time.Now()
 }
 
 // extra returns the connections that the balancer inside does not know of.

@@ -146,14 +146,27 @@ type fleet struct {
 	found   *manual.Resolver
 	set     *instances.Set
 	conn    *grpc.ClientConn
+	options []grpc.ServerOption
 
 	mu sync.Mutex
+	by dialer
+}
+
+// dialer reaches a server.
+type dialer func(ctx context.Context, address string) (net.Conn, error)
+
+// through puts something in the way of connections.
+func (f *fleet) through(way func(dialer) dialer) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.by = way(f.by)
 }
 
 // start starts servers named a, b, c and so on, and connects to them.
-func start(t *testing.T, n int, o instances.Options) *fleet {
+func start(t *testing.T, n int, o instances.Options, options ...grpc.ServerOption) *fleet {
 	t.Helper()
-	f := &fleet{t: t, servers: map[string]*server{}, found: manual.NewBuilderWithScheme("test")}
+	f := &fleet{t: t, servers: map[string]*server{}, found: manual.NewBuilderWithScheme("test"), options: options}
+	f.by = f.reach
 	for i := range n {
 		f.serve(string(rune('a'+i)) + ":1")
 	}
@@ -190,7 +203,7 @@ func (f *fleet) serve(address string) *server {
 	if s == nil {
 		s = &server{address: address}
 	}
-	lis, g := bufconn.Listen(1<<20), grpc.NewServer(grpc.UnknownServiceHandler(s.handle))
+	lis, g := bufconn.Listen(1<<20), grpc.NewServer(append(f.options, grpc.UnknownServiceHandler(s.handle))...)
 	f.mu.Lock()
 	s.lis, s.grpc, s.done = lis, g, make(chan struct{})
 	f.servers[address] = s
@@ -215,6 +228,13 @@ func (f *fleet) kill(address string) {
 }
 
 func (f *fleet) dial(ctx context.Context, address string) (net.Conn, error) {
+	f.mu.Lock()
+	by := f.by
+	f.mu.Unlock()
+	return by(ctx, address)
+}
+
+func (f *fleet) reach(ctx context.Context, address string) (net.Conn, error) {
 	f.mu.Lock()
 	s := f.servers[address]
 	var lis *bufconn.Listener

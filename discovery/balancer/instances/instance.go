@@ -38,6 +38,7 @@ type instance struct {
 	passed       int       // Calls that fared well in a trial.
 	considered   time.Time // When ejection was last thought of.
 	spare        time.Time // Since when it has more connections than it needs.
+	lost         time.Time // When a connection that the balancer inside does not know of failed.
 
 	out   string    // Why it is out, as it was judged.
 	since time.Time // When that became so.
@@ -102,13 +103,13 @@ func (i *instance) begin(f *flight) {
 func (i *instance) end(f *flight, cause string, counts bool) bool {
 	i.flying.Add(-1)
 	f.conn.calls.Add(-1)
-	if f.trial {
-		i.trying.Add(-1)
-	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if f.judged {
 		return false
+	}
+	if f.trial {
+		i.trying.Add(-1)
 	}
 	i.land(f)
 	return counts && i.note(cause)
@@ -161,6 +162,9 @@ func (i *instance) age(now time.Time) (think bool) {
 		if f.slow(took) {
 			i.land(f)
 			f.judged = true
+			if f.trial { // It may never end, and the next trial needs a call.
+				i.trying.Add(-1)
+			}
 			think = i.note(slow) || think
 		}
 		f = next
