@@ -28,9 +28,9 @@ func (w *wrapper) consider(i *instance, cause string) {
 	if alone || !row {
 		return
 	}
-	if i.eject(now, verdict, w.set.options.Ejection) {
+	if until, ok := i.eject(now, verdict, w.set.options.Ejection); ok {
 		w.set.counts.ejected(cause)
-		w.set.log.Warn("an instance is ejected", "instance", i.address, "reason", verdict, "until", i.until)
+		w.set.log.Warn("an instance is ejected", "instance", i.address, "reason", verdict, "until", until)
 		w.wake()
 	}
 }
@@ -86,11 +86,11 @@ func (w *wrapper) compare(accused *instance, now time.Time) (better, alone bool)
 }
 
 // eject puts the instance out for a time. It returns false if it is out already.
-func (i *instance) eject(now time.Time, why string, o Ejection) bool {
+func (i *instance) eject(now time.Time, why string, o Ejection) (until time.Time, ok bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.ejected != "" {
-		return false
+		return i.until, false
 	}
 	if now.Sub(i.back) > forgiven {
 		i.times = 0
@@ -101,7 +101,7 @@ func (i *instance) eject(now time.Time, why string, o Ejection) bool {
 	}
 	i.ejected, i.until, i.times = why, now.Add(long), i.times+1
 	i.trial.Store(false)
-	return true
+	return i.until, true
 }
 
 // readmit lets an instance back whose ejection is over, for one call at a time at first. One that fails its health checks is not

@@ -74,21 +74,29 @@ func (w *wrapper) settle() {
 }
 
 // judge says which instances are open to calls: those that are fit, or all where too few are. Those that can't be connected don't
-// count: no call can go there, whatever is said of them. The lock must be held.
+// count: no call can go there, whatever is said of them. Nor do those that have no weight, as long as there are others: to take
+// an instance's weight away is to drain it, and may be done to most of them. The lock must be held.
 func (w *wrapper) judge() {
 	if w.closed {
 		return
 	}
 	now := time.Now()
-	total, fit := 0, 0
+	total, fit, drained := 0, 0, 0
 	for _, i := range w.instances {
-		broken, healthy := i.judge(now, w)
-		if !broken {
+		switch broken, healthy, weight := i.judge(now, w); {
+		case broken:
+		case weight == 0:
+			drained++
+		default:
 			total++
 			if healthy {
 				fit++
 			}
 		}
+	}
+	spared := total > 0
+	if !spared {
+		total = drained
 	}
 	panicking := fit*100 < int(w.set.options.PanicPercent)*total
 	if panicking != w.panicking {
@@ -99,7 +107,7 @@ func (w *wrapper) judge() {
 	open := make([]*instance, 0, total)
 	for _, i := range w.instances {
 		i.mu.Lock()
-		i.open.Store(i.out == "" || panicking)
+		i.open.Store(i.out == "" || panicking && (i.known.Weight > 0 || !spared))
 		broken := i.broken
 		i.mu.Unlock()
 		if i.open.Load() && !broken {
@@ -110,7 +118,7 @@ func (w *wrapper) judge() {
 }
 
 // judge notes whether the instance is fit, and since when.
-func (i *instance) judge(now time.Time, w *wrapper) (broken, healthy bool) {
+func (i *instance) judge(now time.Time, w *wrapper) (broken, healthy bool, weight uint32) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if reason := i.reason(); reason != i.out {
@@ -122,7 +130,7 @@ func (i *instance) judge(now time.Time, w *wrapper) (broken, healthy bool) {
 		}
 		i.out = reason
 	}
-	return i.broken, i.out == ""
+	return i.broken, i.out == "", i.known.Weight
 }
 
 // closeExtra ends connections that the balancer inside does not know of.
