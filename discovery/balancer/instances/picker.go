@@ -114,13 +114,17 @@ func release(result balancer.PickResult) {
 	}
 }
 
-// withKey returns a context in which the balancer inside finds the hash key of a call. It is not sent.
+// withKey returns a context in which the balancer inside finds the hash key of a call, and not one that a client made up. It is
+// not sent.
 func withKey(ctx context.Context, header, key string) context.Context {
-	if key == "" {
+	md, _ := metadata.FromOutgoingContext(ctx)
+	if key == "" && len(md.Get(header)) == 0 {
 		return ctx
 	}
-	md, _ := metadata.FromOutgoingContext(ctx)
 	md = md.Copy()
-	md.Set(header, key)
+	md.Delete(header)
+	if key != "" {
+		md.Set(header, key)
+	}
 	return metadata.NewOutgoingContext(ctx, md)
 }
