@@ -22,6 +22,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -177,7 +178,7 @@ func start(t *testing.T, n int, o instances.Options, options ...grpc.ServerOptio
 	f.found.InitialState(f.state(f.all()...))
 	f.conn, err = grpc.NewClient("test:///fleet", append(f.set.DialOptions(f.found),
 		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDisableRetry(), grpc.WithNoProxy(),
-		grpc.WithContextDialer(f.dial),
+		grpc.WithContextDialer(f.dial), grpc.WithStatsHandler(observer{}),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff: backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, MaxDelay: time.Second}, MinConnectTimeout: time.Second,
 		}))...)
@@ -274,8 +275,32 @@ type one struct {
 	key    string
 	stream bool
 
-	mu     sync.Mutex
-	picked string
+	mu       sync.Mutex
+	picked   string
+	answered time.Time
+}
+
+// Answered is what the trailer's arrival says; see observer.
+func (o *one) Answered() time.Time {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.answered
+}
+
+// observer tells calls that they are answered.
+type observer struct{}
+
+func (observer) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context   { return ctx }
+func (observer) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+func (observer) HandleConn(context.Context, stats.ConnStats)                       {}
+
+func (observer) HandleRPC(ctx context.Context, event stats.RPCStats) {
+	o, ok := instances.CallOf(ctx).(*one)
+	if _, trailer := event.(*stats.InTrailer); ok && trailer {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.answered = time.Now()
+	}
 }
 
 func (o *one) Unary() bool                { return !o.stream }

@@ -11,6 +11,7 @@ import (
 // flight is a call on its way.
 type flight struct {
 	conn   *conn
+	call   Call    // May be nil.
 	method *method // Nil for a stream, whose duration says nothing.
 	began  time.Time
 	inside func(balancer.DoneInfo) // Of the balancer inside; may be nil.
@@ -26,10 +27,20 @@ func (f *flight) done(info balancer.DoneInfo) {
 		f.inside(info)
 	}
 	i := f.conn.instance
-	cause, counts := f.verdict(info, time.Since(f.began))
+	cause, counts := f.verdict(info, f.took(time.Now()))
 	if i.end(f, cause, counts) {
 		i.w.consider(i, cause)
 	}
+}
+
+// took is how long the instance has taken. A client that is slow to take the answer is not the instance's fault.
+func (f *flight) took(now time.Time) time.Duration {
+	if f.call != nil {
+		if answered := f.call.Answered(); !answered.IsZero() {
+			now = answered
+		}
+	}
+	return now.Sub(f.began)
 }
 
 // verdict says what a call that has ended tells of its instance: a cause if it fared badly. One that was canceled, or was cut off

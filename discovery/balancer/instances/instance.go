@@ -155,11 +155,11 @@ func (i *instance) age(now time.Time) (think bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	for f := i.oldest; f != nil; {
-		next, took := f.newer, now.Sub(f.began)
-		if took <= i.w.set.options.Ejection.SlowCall {
+		next := f.newer
+		if now.Sub(f.began) <= i.w.set.options.Ejection.SlowCall {
 			break
 		}
-		if f.slow(took) {
+		if f.slow(f.took(now)) {
 			i.land(f)
 			f.judged = true
 			if f.trial { // It may never end, and the next trial needs a call.

@@ -17,6 +17,8 @@ type Call interface {
 	Avoids(address string) bool
 	// HashKey is what calls have in common that should go to the same instance. Empty: nothing.
 	HashKey() string
+	// Answered is when the answer of the instance was complete, which may be long before the client has taken it; zero until then.
+	Answered() time.Time
 	// Picked is called with the address of the instance that was chosen. It may be called again, if that one could not be reached.
 	Picked(address string)
 }
@@ -95,7 +97,7 @@ func (p *picker) other(call Call, but *instance) *conn {
 // send is the pick of a call that goes to an instance.
 func (p *picker) send(info balancer.PickInfo, call Call, c *conn, result balancer.PickResult) balancer.PickResult {
 	c = p.w.spread(c)
-	f := &flight{conn: c, began: time.Now(), inside: result.Done}
+	f := &flight{conn: c, call: call, began: time.Now(), inside: result.Done}
 	if call != nil {
 		call.Picked(c.instance.address)
 		if call.Unary() {

@@ -1,11 +1,16 @@
 package instances_test
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/cardea-gateway/cardea/discovery/balancer/instances"
 )
 
 // TestSlowByNature has a method that takes three seconds everywhere, but is called on one instance alone, and quick refusals of it.
@@ -36,4 +41,33 @@ func TestSlowByNature(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSlowClient has clients leave their answers lying, on one instance alone.
+func TestSlowClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, 3, defaults())
+		defer f.stop()
+		wait(time.Second)
+		for range 30 { // It is known how long it takes.
+			f.call(&one{}, time.Second)
+		}
+		for n := range 20 {
+			ctx := instances.WithCall(t.Context(), &one{avoid: []string{"b:1", "c:1"}})
+			stream, err := f.conn.NewStream(ctx, &grpc.StreamDesc{}, "/test.Service/Get")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(stream.SendMsg(&emptypb.Empty{}), stream.CloseSend()); err != nil {
+				t.Fatal(err)
+			}
+			wait(2 * time.Second)
+			if why := f.out("a:1"); why != "" {
+				t.Fatalf("client %d: out: %s", n, why)
+			}
+			if err := stream.RecvMsg(&emptypb.Empty{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
 }

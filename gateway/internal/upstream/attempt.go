@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/stats"
@@ -36,6 +37,7 @@ type Attempt struct {
 
 	mu       sync.Mutex
 	upstream call.Upstream
+	at       time.Time // When it was answered.
 }
 
 var _ instances.Call = (*Attempt)(nil)
@@ -61,6 +63,13 @@ func (a *Attempt) Picked(address string) {
 	a.upstream.Instance = address
 }
 
+// Answered is what the balancer asks.
+func (a *Attempt) Answered() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.at
+}
+
 // Upstream returns what is known so far.
 func (a *Attempt) Upstream() call.Upstream {
 	a.mu.Lock()
@@ -71,7 +80,7 @@ func (a *Attempt) Upstream() call.Upstream {
 func (a *Attempt) answered() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.upstream.Answered = true
+	a.upstream.Answered, a.at = true, time.Now()
 }
 
 // observer learns from grpc whether the backend's trailers arrived: that alone tells a backend's error from one of the way there.
