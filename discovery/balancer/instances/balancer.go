@@ -50,7 +50,7 @@ type wrapper struct {
 	state     balancer.State               // Of the balancer inside.
 	closed    bool
 
-	fit     atomic.Pointer[[]*instance] // Those that are open, for calls that keep away from what was picked for them.
+	open    atomic.Pointer[[]*instance] // Those that calls may go to, for calls that keep away from what was picked for them.
 	methods methods
 
 	ctx     context.Context // Ends with the balancer.

@@ -36,7 +36,7 @@ func (w *wrapper) check(c *conn, up bool) {
 	case !up && stop != nil:
 		stop()
 		delete(w.checking, c)
-		c.instance.checked(nil, 0) // The connection says it all.
+		c.instance.checked(nil, time.Now(), 0) // The connection says it all.
 	}
 }
 
@@ -48,18 +48,18 @@ func (w *wrapper) checkUntil(ctx context.Context, c *conn) {
 	for ctx.Err() == nil {
 		began := time.Now()
 		if asked, err := ask(ctx, to, w.set.options.Check); asked {
-			w.noteCheck(ctx, c, err)
+			w.noteCheck(ctx, c, began, err)
 		}
 		pause(ctx, w.untilNext()-time.Since(began))
 	}
 }
 
 // noteCheck takes up what an instance has answered, unless that is of no interest any more.
-func (w *wrapper) noteCheck(ctx context.Context, c *conn, err error) {
+func (w *wrapper) noteCheck(ctx context.Context, c *conn, began time.Time, err error) {
 	if ctx.Err() != nil {
 		return
 	}
-	if c.instance.checked(err, w.set.options.Check.Failures) {
+	if c.instance.checked(err, began, w.set.options.Check.Failures) {
 		w.wake()
 	}
 	if err != nil {
@@ -131,16 +131,16 @@ func judgeCheck(answer *healthpb.HealthCheckResponse, err error, o Check) error 
 }
 
 // checked notes what a check has found. It tells whether that changes anything. An error that is no word of the instance counts
-// only after some in a row.
-func (i *instance) checked(err error, failures int) (changed bool) {
+// only after some in a row, and not if the instance has answered calls in the meantime: then the gateway was too slow to notice.
+func (i *instance) checked(err error, began time.Time, failures int) (changed bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	before := i.unserving
 	_, own := err.(notServing) //nolint:errorlint // It is ask's, and not wrapped.
-	if err == nil {
-		i.failedChecks, i.unserving = 0, ""
+	if err == nil || !own && i.heard.After(began) {
+		i.failedChecks, i.unserving, i.deaf = 0, "", false
 	} else if i.failedChecks++; own || i.failedChecks >= failures {
-		i.unserving = err.Error()
+		i.unserving, i.deaf = err.Error(), !own
 	}
 	return before != i.unserving
 }

@@ -58,7 +58,7 @@ func (c *conn) changed(s balancer.SubConnState) {
 		c.health, c.last = nil, nil
 	}
 	c.mu.Unlock()
-	c.instance.changed(c, s.ConnectivityState)
+	c.instance.changed(c, s)
 	c.w.check(c, s.ConnectivityState == connectivity.Ready)
 	c.w.inside.Lock()
 	c.listener(s)

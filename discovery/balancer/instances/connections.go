@@ -69,7 +69,7 @@ func (c *conn) extraChanged(s balancer.SubConnState) {
 	c.mu.Lock()
 	c.state = s.ConnectivityState
 	c.mu.Unlock()
-	c.instance.changed(c, s.ConnectivityState)
+	c.instance.changed(c, s)
 	if s.ConnectivityState == connectivity.TransientFailure || s.ConnectivityState == connectivity.Idle {
 		c.instance.loseExtra()
 		c.Shutdown()

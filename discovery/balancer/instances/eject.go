@@ -65,7 +65,7 @@ func (w *wrapper) compare(accused *instance, now time.Time) (better, alone bool)
 			continue
 		}
 		i.mu.Lock()
-		if !i.broken {
+		if i.broken == nil {
 			others++
 			if i.record.streak(now) >= failingStreak {
 				failing++

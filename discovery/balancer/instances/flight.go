@@ -28,7 +28,7 @@ func (f *flight) done(info balancer.DoneInfo) {
 	}
 	i := f.conn.instance
 	cause, counts := f.verdict(info, f.took(time.Now()))
-	if i.end(f, cause, counts) {
+	if i.end(f, info.BytesReceived, cause, counts) {
 		i.w.consider(i, cause)
 	}
 }

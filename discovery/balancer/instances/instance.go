@@ -1,11 +1,14 @@
 package instances
 
 import (
+	"cmp"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/grpc/balancer"
 	"google.golang.org/grpc/connectivity"
 
 	"github.com/cardea-gateway/cardea/discovery"
@@ -24,13 +27,15 @@ type instance struct {
 	mu     sync.Mutex
 	known  discovery.Instance
 	conns  []*conn // The first one is that of the balancer inside; it may be missing.
-	broken bool    // It could not be connected, the last time.
+	broken error   // Why it could not be connected, the last time.
 	oldest *flight // Calls that are no streams, and were not judged, by their beginning.
 	newest *flight
 	record record
 
 	failedChecks int       // In a row.
 	unserving    string    // Why checks say that it is out.
+	deaf         bool      // It is out because it does not answer.
+	heard        time.Time // When it last answered a call.
 	ejected      string    // Why calls say that it is out.
 	until        time.Time // When ejection ends.
 	back         time.Time // When the last ejection ended.
@@ -58,14 +63,16 @@ func (i *instance) learn(known discovery.Instance) {
 // reason says why the instance is out; empty if it is fit. The lock must be held.
 func (i *instance) reason() string {
 	switch {
-	case i.known.Weight == 0:
-		return "registry: weight 0"
 	case i.known.Unhealthy != "":
 		return "registry: " + i.known.Unhealthy
+	case i.known.Weight == 0:
+		return "registry: weight 0"
 	case i.unserving != "":
 		return "health check: " + i.unserving
 	case i.ejected != "":
 		return "ejected: " + i.ejected
+	case i.broken != nil:
+		return "connection: " + i.broken.Error()
 	}
 	return ""
 }
@@ -100,11 +107,14 @@ func (i *instance) begin(f *flight) {
 }
 
 // end notes what became of a call. It tells whether ejection must be thought of.
-func (i *instance) end(f *flight, cause string, counts bool) bool {
+func (i *instance) end(f *flight, answered bool, cause string, counts bool) bool {
 	i.flying.Add(-1)
 	f.conn.calls.Add(-1)
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if answered {
+		i.heard = time.Now()
+	}
 	if f.judged {
 		return false
 	}
@@ -182,18 +192,21 @@ func (i *instance) add(c *conn) {
 	i.conns = append(i.conns, c)
 }
 
+// errRefused is why an instance can't be connected where grpc does not say why.
+var errRefused = errors.New("it can't be connected")
+
 // changed notes what became of a connection.
-func (i *instance) changed(c *conn, state connectivity.State) {
+func (i *instance) changed(c *conn, s balancer.SubConnState) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	switch {
-	case state == connectivity.Shutdown:
+	case s.ConnectivityState == connectivity.Shutdown:
 		i.conns = slices.DeleteFunc(i.conns, func(other *conn) bool { return other == c })
 	case c.listener == nil:
-	case state == connectivity.TransientFailure:
-		i.broken = true
-	case state == connectivity.Ready:
-		i.broken = false
+	case s.ConnectivityState == connectivity.TransientFailure:
+		i.broken = cmp.Or(s.ConnectionError, errRefused)
+	case s.ConnectivityState == connectivity.Ready:
+		i.broken = nil
 	}
 }
 

@@ -47,7 +47,7 @@ func TestFaults(t *testing.T) {
 			heal: func(s *server) { s.say(nil) },
 		},
 		"killed": {
-			fault: func(f *fleet, s *server) { f.kill(s.address) }, by: 100 * time.Millisecond, why: "",
+			fault: func(f *fleet, s *server) { f.kill(s.address) }, by: 100 * time.Millisecond, why: "connection: ",
 		},
 		"unhealthy in the registry": {
 			fault: func(f *fleet, s *server) {
@@ -84,7 +84,7 @@ func TestFaults(t *testing.T) {
 				}
 				tc.fault(f, b)
 				wait(tc.by)
-				if got := f.out("b:1"); !strings.HasPrefix(got, tc.why) || tc.why == "" && got == "" && name != "killed" {
+				if got := f.out("b:1"); !strings.HasPrefix(got, tc.why) || tc.why == "" && got == "" {
 					t.Errorf("it is out because of %q, want %q", got, tc.why)
 				}
 				if got := b.spent(2 * time.Second); got > 0 {
@@ -222,6 +222,70 @@ func TestPanicThreshold(t *testing.T) {
 			if got := s.spent(time.Second); got < 20 {
 				t.Errorf("all are fit again: %d calls to %s", got, name)
 			}
+		}
+	})
+}
+
+// TestNoCallsToTheDeaf freezes most of the instances: they don't answer, so to use all of them would help nobody. Only where nobody
+// answers are all of them used.
+func TestNoCallsToTheDeaf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, 4, defaults())
+		defer f.stop()
+		l := f.load(10*time.Millisecond, time.Second)
+		defer l.stop()
+		wait(time.Second)
+		deaf := []*server{f.servers["a:1"], f.servers["b:1"], f.servers["c:1"]}
+		for _, s := range deaf {
+			s.freeze()
+		}
+		wait(4 * time.Second)
+		for _, s := range deaf {
+			if got := s.spent(time.Second); got > 0 {
+				t.Errorf("%d calls to %s, which does not answer", got, s.address)
+			}
+		}
+		if got := f.servers["d:1"].spent(time.Second); got < 90 || f.set.Status().Panicking {
+			t.Errorf("%d calls to the only one that answers", got)
+		}
+		f.servers["d:1"].freeze()
+		wait(4 * time.Second)
+		if got := deaf[0].spent(time.Second); got < 20 {
+			t.Errorf("nobody answers: %d calls to one of them", got)
+		}
+		for _, s := range f.servers {
+			s.thaw()
+		}
+		wait(10 * time.Second)
+		for name, s := range f.servers {
+			if got := s.spent(time.Second); got < 20 || f.out(name) != "" {
+				t.Errorf("all are well again: %d calls to %s, which is out because of %q", got, name, f.out(name))
+			}
+		}
+	})
+}
+
+// TestAnsweredCallsAreHealth has health checks time out on an instance that answers calls, as where the gateway has no time.
+func TestAnsweredCallsAreHealth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, 3, defaults())
+		defer func() {
+			f.stop()
+			wait(5 * time.Second) // For answers that nobody waits for.
+		}()
+		f.servers["b:1"].say(func() (*healthpb.HealthCheckResponse, error) {
+			wait(3 * time.Second)
+			return nil, status.Error(codes.Unavailable, "late")
+		})
+		l := f.load(10*time.Millisecond, time.Second)
+		wait(10 * time.Second)
+		if got := f.out("b:1"); got != "" {
+			t.Errorf("it is out because of %q", got)
+		}
+		l.stop()
+		wait(10 * time.Second)
+		if got := f.out("b:1"); got != "health check: no answer within 1s" {
+			t.Errorf("without calls, it is out because of %q", got)
 		}
 	})
 }

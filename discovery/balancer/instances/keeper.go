@@ -1,6 +1,7 @@
 package instances
 
 import (
+	"log/slog"
 	"slices"
 	"time"
 
@@ -73,64 +74,87 @@ func (w *wrapper) settle() {
 	}
 }
 
-// judge says which instances are open to calls: those that are fit, or all where too few are. Those that can't be connected don't
-// count: no call can go there, whatever is said of them. Nor do those that have no weight, as long as there are others: to take
-// an instance's weight away is to drain it, and may be done to most of them. The lock must be held.
+// standing is what judge makes of an instance.
+type standing int
+
+const (
+	lost  standing = iota // It can't be connected: no call can go there, whatever else is said of it.
+	aside                 // Calls go there only if nobody else is left: it has no weight, or answers nothing at all.
+	doubt                 // It is out, and calls go there if too few are fit.
+	fit                   // Calls go there.
+)
+
+// judge says which instances are open to calls: those that are fit, or those in doubt as well, where too few are. Those that are
+// aside or lost don't count: to take an instance's weight away is to drain it, and may be done to most of them; and no call is
+// answered by one that does not answer. The lock must be held.
 func (w *wrapper) judge() {
 	if w.closed {
 		return
 	}
-	now := time.Now()
-	total, fit, drained := 0, 0, 0
+	now, counts := time.Now(), [fit + 1]int{}
+	standings := make(map[*instance]standing, len(w.instances))
 	for _, i := range w.instances {
-		switch broken, healthy, weight := i.judge(now, w); {
-		case broken:
-		case weight == 0:
-			drained++
-		default:
-			total++
-			if healthy {
-				fit++
-			}
-		}
+		st := i.judge(now, w.set.log)
+		standings[i] = st
+		counts[st]++
 	}
-	spared := total > 0
-	if !spared {
-		total = drained
+	least := doubt // Of those that are used in a panic.
+	if counts[doubt]+counts[fit] == 0 {
+		least = aside
 	}
-	panicking := fit*100 < int(w.set.options.PanicPercent)*total
-	if panicking != w.panicking {
-		w.panicking = panicking
-		w.set.counts.panicked(panicking)
-		w.set.log.Warn("the instances that are fit are too few, or enough again", "all_are_used", panicking, "fit", fit, "instances", total)
+	total := counts[doubt] + counts[fit]
+	if least == aside {
+		total = counts[aside]
 	}
+	w.panic(counts[fit]*100 < int(w.set.options.PanicPercent)*total, counts[fit], total)
 	open := make([]*instance, 0, total)
-	for _, i := range w.instances {
-		i.mu.Lock()
-		i.open.Store(i.out == "" || panicking && (i.known.Weight > 0 || !spared))
-		broken := i.broken
-		i.mu.Unlock()
-		if i.open.Load() && !broken {
+	for i, st := range standings {
+		i.open.Store(st == fit || w.panicking && st >= least)
+		if i.open.Load() {
 			open = append(open, i)
 		}
 	}
-	w.fit.Store(&open)
+	w.open.Store(&open)
+}
+
+// panic begins or ends that all are used.
+func (w *wrapper) panic(panicking bool, fit, total int) {
+	if panicking == w.panicking {
+		return
+	}
+	w.panicking = panicking
+	w.set.counts.panicked(panicking)
+	if panicking {
+		w.set.log.Warn("too few instances are fit: the others are used as well", "fit", fit, "instances", total)
+		return
+	}
+	w.set.log.Info("enough instances are fit again", "fit", fit, "instances", total)
 }
 
 // judge notes whether the instance is fit, and since when.
-func (i *instance) judge(now time.Time, w *wrapper) (broken, healthy bool, weight uint32) {
+func (i *instance) judge(now time.Time, log *slog.Logger) standing {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if reason := i.reason(); reason != i.out {
-		if (reason == "") != (i.out == "") {
+		switch {
+		case reason == "":
 			i.since = now
-			if i.known.Unhealthy == "" {
-				w.set.log.Info("an instance is out, or back", "instance", i.address, "fit", reason == "", "reason", reason+i.out)
-			}
+			log.Info("an instance is back", "instance", i.address, "was_out_because", i.out)
+		case i.out == "":
+			i.since = now
+			log.Info("an instance is out", "instance", i.address, "reason", reason)
 		}
 		i.out = reason
 	}
-	return i.broken, i.out == "", i.known.Weight
+	switch {
+	case i.broken != nil:
+		return lost
+	case i.known.Weight == 0, i.deaf:
+		return aside
+	case i.out != "":
+		return doubt
+	}
+	return fit
 }
 
 // closeExtra ends connections that the balancer inside does not know of.

@@ -77,13 +77,13 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 
 // other returns a connection to another instance that is fit, any of them; nil if there is none.
 func (p *picker) other(call Call, but *instance) *conn {
-	fit := p.w.fit.Load()
-	if fit == nil || len(*fit) == 0 {
+	open := p.w.open.Load()
+	if open == nil || len(*open) == 0 {
 		return nil
 	}
-	start := rand.IntN(len(*fit)) //nolint:gosec // No secret.
-	for n := range *fit {
-		i := (*fit)[(start+n)%len(*fit)]
+	start := rand.IntN(len(*open)) //nolint:gosec // No secret.
+	for n := range *open {
+		i := (*open)[(start+n)%len(*open)]
 		if i == but || i.unwanted(call) {
 			continue
 		}

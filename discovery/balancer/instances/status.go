@@ -91,7 +91,12 @@ func (i *instance) status() InstanceStatus {
 	defer i.mu.Unlock()
 	st := InstanceStatus{
 		Instance: i.known, Out: i.out, Since: i.since, Open: i.open.Load(), Trial: i.trial.Load(),
-		Calls: int(i.flying.Load()), Connections: len(i.conns), Ejections: i.times, State: connectivity.Idle,
+		Calls: int(i.flying.Load()), Ejections: i.times, State: connectivity.Idle,
+	}
+	for _, c := range i.conns {
+		if c.ready() {
+			st.Connections++
+		}
 	}
 	if len(i.conns) > 0 {
 		c := i.conns[0]
