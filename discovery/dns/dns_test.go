@@ -30,6 +30,7 @@ type server struct {
 	mu        sync.Mutex
 	zone      map[string][]dnsmessage.Resource // By name and type, such as "a. A".
 	rcode     dnsmessage.RCode                 // Of every answer, if it is not success.
+	lost      string                           // A name that it fails for.
 	truncated bool                             // Over UDP.
 	silent    bool
 }
@@ -116,6 +117,8 @@ func (s *server) answer(query []byte, udp bool) []byte {
 	}
 	switch {
 	case s.rcode != dnsmessage.RCodeSuccess:
+	case q.Name.String() == s.lost:
+		reply.RCode = dnsmessage.RCodeServerFailure
 	case !known:
 		reply.RCode = dnsmessage.RCodeNameError
 	case udp && s.truncated:
@@ -265,6 +268,32 @@ func TestRecords(t *testing.T) {
 	s.does(func() { clear(s.zone) })
 	if got, err := next(t, w); err == nil {
 		t.Errorf("there are no records, and %q is found", got)
+	}
+}
+
+// TestRecordsKeepHosts has the server fail for one of the targets.
+func TestRecordsKeepHosts(t *testing.T) {
+	s := serve(t)
+	w := open(t, dns.NewSRVSource(), "srv://"+s.address+"/_grpc._tcp.orders.test.")
+	s.has("a.test.", "10.0.0.1")
+	s.has("b.test.", "10.0.0.2")
+	s.record("_grpc._tcp.orders.test.", 10, 1, 1001, "a.test.")
+	s.record("_grpc._tcp.orders.test.", 10, 1, 1002, "b.test.")
+	for _, step := range []struct {
+		what   string
+		change func()
+		want   string
+	}{
+		{"at first", func() { s.lost = "b.test." }, "10.0.0.1:1001"},
+		{"in order", func() { s.lost = "" }, "10.0.0.1:1001 10.0.0.2:1002"},
+		{"for a while", func() { s.lost = "b.test." }, "10.0.0.1:1001 10.0.0.2:1002"},
+		{"for longer", func() {}, "10.0.0.1:1001 10.0.0.2:1002"},
+		{"until it does not exist", func() { s.lost = ""; delete(s.zone, "b.test. A") }, "10.0.0.1:1001"},
+	} {
+		s.does(step.change)
+		if got, err := next(t, w); got != step.want || err != nil {
+			t.Errorf("%s: %q, %v; want %q", step.what, got, err, step.want)
+		}
 	}
 }
 
