@@ -96,3 +96,27 @@ func TestPoolPassesOnWhatIsKnown(t *testing.T) {
 	}
 	await(second, "what was known is lost")
 }
+
+// TestPoolSharesWhatIsAlike changes what some backends use and others don't.
+func TestPoolSharesWhatIsAlike(t *testing.T) {
+	agent := &configv1.Consul{Address: "127.0.0.1:8500"}
+	other := &configv1.Consul{Address: "127.0.0.1:8501"}
+	registered := &configv1.Consul{Address: "127.0.0.1:8500", Register: &configv1.ConsulRegistration{Service: "gateway"}}
+	static, consul := &configv1.Backend{Target: "static:///127.0.0.1:1"}, &configv1.Backend{Target: "consul:///orders"}
+	zoned := &configv1.Backend{Target: "static:///127.0.0.1:1", PreferZone: true}
+	for name, tc := range map[string]struct {
+		a, b   Options
+		shared bool
+	}{
+		"a list, another agent":           {Options{Config: static, Consul: agent}, Options{Config: static, Consul: other}, true},
+		"a list, no agent":                {Options{Config: static, Consul: agent}, Options{Config: static}, true},
+		"Consul, another agent":           {Options{Config: consul, Consul: agent}, Options{Config: consul, Consul: other}, false},
+		"Consul, another registration":    {Options{Config: consul, Consul: agent}, Options{Config: consul, Consul: registered}, true},
+		"another zone, which is not used": {Options{Config: static, Zone: "a"}, Options{Config: static, Zone: "b"}, true},
+		"another zone":                    {Options{Config: zoned, Zone: "a"}, Options{Config: zoned, Zone: "b"}, false},
+	} {
+		if shared := tc.a.identity() == tc.b.identity(); shared != tc.shared {
+			t.Errorf("%s: shared is %t", name, shared)
+		}
+	}
+}
