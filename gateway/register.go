@@ -33,17 +33,22 @@ func (c *compiler) register() *consul.Registrar {
 	}
 	host, portText, _ := net.SplitHostPort(r.GetAddress()) // The schema wants it so.
 	port, _ := strconv.Atoi(portText)                      // What is out of range is refused with the rest.
-	id := r.GetId()
-	if id == "" {
-		name, _ := os.Hostname() // Without one, the address tells gateways apart.
-		id = fmt.Sprintf("%s-%s-%s", r.GetService(), name, portText)
-	}
 	registrar, err := consul.NewRegistrar(upstream.ConsulOptions(c.cfg.GetConsul()), consul.Registration{
-		Service: r.GetService(), ID: id, Address: host, Port: port, Tags: r.GetTags(),
+		Service: r.GetService(), ID: registeredAs(r), Address: host, Port: port, Tags: r.GetTags(),
 		Meta: map[string]string{"version": c.options.version}, TTL: r.GetTtl().AsDuration(), Ready: c.ready.Load,
 	}, c.options.log)
 	c.fail(config.At("consul.register", err))
 	return registrar
+}
+
+// registeredAs is what tells the gateway from others at its agent.
+func registeredAs(r *configv1.ConsulRegistration) string {
+	if id := r.GetId(); id != "" {
+		return id
+	}
+	name, _ := os.Hostname() // Without one, the address tells gateways apart.
+	_, port, _ := net.SplitHostPort(r.GetAddress())
+	return fmt.Sprintf("%s-%s-%s", r.GetService(), name, port)
 }
 
 // adopt registers the gateway as a configuration says, if that is not so already.
@@ -51,7 +56,9 @@ func (r *registration) adopt(cfg *configv1.Consul, registrar *consul.Registrar) 
 	if registrar != nil && r.registrar != nil && proto.Equal(cfg, r.cfg) {
 		return
 	}
-	r.end(false)
+	// What is registered anew under its name replaces what was: it must not be gone in between.
+	replaced := registrar != nil && r.cfg.GetAddress() == cfg.GetAddress()
+	r.end(replaced && registeredAs(r.cfg.GetRegister()) == registeredAs(cfg.GetRegister()))
 	if registrar == nil {
 		return
 	}
