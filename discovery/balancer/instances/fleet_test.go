@@ -83,20 +83,19 @@ func (s *server) freeze() {
 func (s *server) thaw() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	close(s.frozen)
-	s.frozen = nil
+	if s.frozen != nil {
+		close(s.frozen)
+		s.frozen = nil
+	}
 }
 
-func (s *server) await(ctx context.Context) {
+// await waits while it is frozen: like a frozen process, it does not even notice that nobody waits for the answer.
+func (s *server) await() {
 	s.mu.Lock()
 	frozen := s.frozen
 	s.mu.Unlock()
-	if frozen == nil {
-		return
-	}
-	select {
-	case <-frozen:
-	case <-ctx.Done():
+	if frozen != nil {
+		<-frozen
 	}
 }
 
@@ -109,7 +108,7 @@ func (s *server) handle(_ any, stream grpc.ServerStream) error {
 	if err := stream.RecvMsg(&emptypb.Empty{}); err != nil {
 		return err
 	}
-	s.await(stream.Context())
+	s.await()
 	s.mu.Lock()
 	answer := s.answer
 	s.mu.Unlock()
@@ -126,7 +125,7 @@ func (s *server) check(stream grpc.ServerStream) error {
 	if err := stream.RecvMsg(&healthpb.HealthCheckRequest{}); err != nil {
 		return err
 	}
-	s.await(stream.Context())
+	s.await()
 	s.mu.Lock()
 	health := s.health
 	s.mu.Unlock()
@@ -191,6 +190,9 @@ func start(t *testing.T, n int, o instances.Options, options ...grpc.ServerOptio
 
 func (f *fleet) stop() {
 	f.conn.Close()
+	for _, s := range f.servers {
+		s.thaw()
+	}
 	for _, name := range slices.Sorted(maps.Keys(f.servers)) {
 		if s := f.servers[name]; s.grpc != nil {
 			f.kill(name)
