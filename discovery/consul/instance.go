@@ -126,7 +126,7 @@ func statusOf(c *api.HealthCheck) status {
 
 // weightOf is the weight for a status. Where there is none, it is that of better days.
 func weightOf(w api.AgentWeights, of status) uint32 {
-	switch of {
+	switch of { //nolint:exhaustive // The others have the same weight.
 	case maintenance: // An operator wants no calls there; with other reasons, it may still be needed when most are unhealthy.
 		return 0
 	case warning:

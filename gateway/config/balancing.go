@@ -4,9 +4,13 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 
 	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
 )
+
+// shortestSlowStart is what the balancer accepts.
+const shortestSlowStart = 100 * time.Millisecond
 
 // checkBalancing refuses what a way to spread calls does not know of: it would be ignored without a word.
 func checkBalancing(cfg *configv1.Config, doc *document) {
@@ -22,6 +26,10 @@ func checkBalancing(cfg *configv1.Config, doc *document) {
 		}
 		if !weighs && b.GetSlowStart().AsDuration() > 0 {
 			doc.refuse(path+".slow_start", "is for load_balancing: LOAD_BALANCING_WEIGHTED_ROUND_ROBIN alone; set that, or remove this")
+		}
+		if d := b.GetSlowStart().AsDuration(); d > 0 && d < shortestSlowStart {
+			doc.refuse(path+".slow_start", "%s is too short for steps; write at least %s, or 0s for none",
+				FormatDuration(d), FormatDuration(shortestSlowStart))
 		}
 		if !weighs && b.GetPreferZone() {
 			doc.refuse(path+".prefer_zone", "is for load_balancing: LOAD_BALANCING_WEIGHTED_ROUND_ROBIN alone; set that, or remove this")
@@ -45,7 +53,7 @@ func checkRegistration(cfg *configv1.Config, doc *document) {
 		return // for the schema to refuse
 	}
 	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
-		doc.refuse("consul.register.address", "%s stands for every interface of a machine; write the one that others reach, such as 10.0.0.5",
-			host)
+		doc.refuse("consul.register.address",
+			"%s stands for every interface of a machine; write the one that others reach, such as 10.0.0.5", host)
 	}
 }

@@ -1,173 +1,250 @@
 package weighted
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"strconv"
+	"sync"
 	"testing"
-	"time"
 )
 
-// shares counts whose turn it is, over whole turns.
-func shares(weights []float64, turns int) []float64 {
-	s, counts := newSchedule(weights, 12345), make([]float64, len(weights))
-	for range turns {
-		counts[s.pick()]++
-	}
-	for i := range counts {
-		counts[i] /= float64(turns)
-	}
-	return counts
+// spread says how the turns of one index lay among n turns of a schedule.
+type spread struct {
+	share            float64 // What its weight asks for.
+	count            int
+	low, high        float64 // The least and the most that it was ahead of its share, after any turn.
+	shortest, widest int     // The gaps between its turns.
+	last             int
 }
 
-func TestSharesAreThoseOfTheWeights(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 2))
-	many := make([]float64, 1000)
-	for i := range many {
-		many[i] = float64(random.IntN(100))
+// observe takes n turns.
+func observe(s *schedule, weights []float64, n int) []spread {
+	all := make([]spread, len(weights))
+	total := sum(weights)
+	for i, w := range weights {
+		all[i] = spread{share: w / total, shortest: n, last: -1}
 	}
+	for turn := range n {
+		i := s.next()
+		all[i].take(turn)
+		// Between its own turns an index only falls behind: what it is ahead by is extreme around these.
+		ahead := float64(all[i].count) - all[i].share*float64(turn+1)
+		all[i].low, all[i].high = min(all[i].low, ahead-1), max(all[i].high, ahead)
+	}
+	return all
+}
+
+func (s *spread) take(turn int) {
+	s.count++
+	if s.last >= 0 {
+		s.shortest, s.widest = min(s.shortest, turn-s.last), max(s.widest, turn-s.last)
+	}
+	s.last = turn
+}
+
+func sum(weights []float64) float64 {
+	total := 0.0
+	for _, w := range weights {
+		total += w
+	}
+	return total
+}
+
+// check expects that over any window of the turns no index is ahead of its share or behind it by more than few turns, and that its
+// turns lie apart.
+func check(t *testing.T, weights []float64, n int) {
+	t.Helper()
+	for i, s := range observe(newSchedule(weights), weights, n) {
+		if off := float64(s.count) - s.share*float64(n); math.Abs(off) > 8 {
+			t.Errorf("weight %v, %d of %d: %d of %d turns, off by %.1f", weights[i], i, len(weights), s.count, n, off)
+		}
+		if s.high-s.low > 8 {
+			t.Errorf("weight %v, %d of %d: a window has %.1f turns too many or too few", weights[i], i, len(weights), s.high-s.low)
+		}
+		if s.count > 1 && (float64(s.widest) > 2/s.share+1 || float64(s.shortest) < math.Floor(0.44/s.share)) {
+			t.Errorf("weight %v, %d of %d: gaps from %d to %d, want about %.1f", weights[i], i, len(weights), s.shortest, s.widest, 1/s.share)
+		}
+	}
+}
+
+func TestScheduleShares(t *testing.T) {
 	for name, weights := range map[string][]float64{
-		"7:2:1":          {7, 2, 1},
-		"one":            {5},
-		"equal":          {3, 3, 3, 3},
-		"one has none":   {1, 0, 2},
-		"nobody has any": {0, 0},
-		"a canary":       {99, 1},
-		"the largest":    {math.MaxUint32, 1 << 31, 1 << 30},
-		"parts":          {0.1, 0.25, 0.0125},
-		"a thousand":     many,
+		"7:2:1":                   {7, 2, 1},
+		"one":                     {5},
+		"half and half":           {3, 3},
+		"nearly equal":            {100, 99, 101},
+		"one is a giant":          {1, math.MaxUint32},
+		"giants":                  {math.MaxUint32, math.MaxUint32 - 1, math.MaxUint32 / 2},
+		"sum to one":              {0.7, 0.2, 0.1},
+		"powers of two":           {1, 2, 4, 8, 16, 32, 64, 128},
+		"first without weight":    {0, 7, 2, 1},
+		"last without weight":     {7, 2, 1, 0},
+		"most without weight":     {0, 0, 7, 0, 0, 0, 2, 0, 1, 0, 0},
+		"equal but for a zero":    {1, 0, 1},
+		"hardly any, and nothing": {0, 1e-300, 0},
 	} {
-		sum := 0.0
-		for _, w := range weights {
-			sum += w
-		}
-		for i, got := range shares(weights, 200_000) {
-			want := weights[i] / sum
-			if sum == 0 {
-				want = 1 / float64(len(weights))
+		t.Run(name, func(t *testing.T) { check(t, weights, 100_000) })
+	}
+}
+
+func TestScheduleSharesOfManyIndices(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for name, weigh := range map[string]func() float64{
+		"equal":        func() float64 { return 3 },
+		"1 to 10":      func() float64 { return 1 + float64(rng.IntN(10)) },
+		"any":          func() float64 { return float64(rng.Uint32()) },
+		"mostly small": func() float64 { return math.Floor(math.Exp(22 * rng.Float64())) },
+		"mostly none":  func() float64 { return float64(max(0, rng.IntN(100)-90)) },
+	} {
+		for _, n := range []int{2, 3, 31, 32, 33, 500, 1000} {
+			weights := make([]float64, n)
+			for i := range weights {
+				weights[i] = weigh()
 			}
-			if math.Abs(got-want) > 0.02*want && math.Abs(got-want) > 0.001 {
-				t.Errorf("%s: number %d has %.4f, want %.4f", name, i, got, want)
+			weights[rng.IntN(n)] = 7
+			t.Run(fmt.Sprint(name, ",", n), func(t *testing.T) { check(t, weights, 100_000) })
+		}
+	}
+}
+
+// TestEqualWeightsTakeTurns expects plain round robin.
+func TestEqualWeightsTakeTurns(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 1000} {
+		weights := make([]float64, n)
+		for i := range weights {
+			weights[i] = 0.1
+		}
+		s := newSchedule(weights)
+		first := s.next()
+		for turn := range 3 * n {
+			if got, want := s.next(), (first+1+turn)%n; got != want {
+				t.Fatalf("%d indices, turn %d: got %d, want %d", n, turn, got, want)
 			}
 		}
 	}
 }
 
-// TestTurnsAreSpread expects no long runs: with 7:2:1 nobody but the heaviest may come twice in a row.
-func TestTurnsAreSpread(t *testing.T) {
-	s, last, run := newSchedule([]float64{7, 2, 1}, 0), -1, 0
-	for range 10_000 {
-		i := s.pick()
-		if i != last {
-			last, run = i, 0
+// TestScheduleBeginsAnywhere expects that not all gateways call the same instance first.
+func TestScheduleBeginsAnywhere(t *testing.T) {
+	for _, weights := range [][]float64{{1, 1, 1, 1}, {7, 2, 1}} {
+		counts := make([]float64, len(weights))
+		for range 10_000 {
+			counts[newSchedule(weights).next()]++
 		}
-		if run++; i != 0 && run > 1 || run > 8 {
-			t.Fatalf("number %d came %d times in a row", i, run)
-		}
-	}
-}
-
-// FuzzSchedule expects that nobody without weight has a turn, that everybody with weight has some, and that the shares are right.
-func FuzzSchedule(f *testing.F) {
-	f.Add(uint32(7), uint32(2), uint32(1), uint64(0))
-	f.Add(uint32(0), uint32(0), uint32(0), uint64(1))
-	f.Add(uint32(1<<32-1), uint32(0), uint32(1<<16), uint64(1<<63))
-	f.Fuzz(func(t *testing.T, a, b, c uint32, start uint64) {
-		weights := []float64{float64(a), float64(b), float64(c)}
-		s, counts := newSchedule(weights, start), [3]float64{}
-		const turns = 30_000
-		for range turns {
-			counts[s.pick()]++
-		}
-		sum := weights[0] + weights[1] + weights[2]
 		for i, w := range weights {
-			if sum > 0 && w == 0 && counts[i] > 0 {
-				t.Errorf("number %d has no weight and %v turns", i, counts[i])
+			if want := 10_000 * w / sum(weights); math.Abs(counts[i]-want) > 300 {
+				t.Errorf("%v: index %d was first %v times of 10000, want about %v", weights, i, counts[i], want)
 			}
-			if sum > 0 && math.Abs(counts[i]/turns-w/sum) > 0.005 {
-				t.Errorf("%v: number %d has %v of %v turns", weights, i, counts[i], turns)
+		}
+	}
+}
+
+func TestScheduleIsShared(t *testing.T) {
+	const callers, turns = 8, 10_000
+	weights := []float64{7, 2, 1}
+	s := newSchedule(weights)
+	var counts [callers][3]int
+	var running sync.WaitGroup
+	for caller := range callers {
+		running.Go(func() {
+			for range turns {
+				counts[caller][s.next()]++
+			}
+		})
+	}
+	running.Wait()
+	for i, w := range weights {
+		got := 0
+		for _, c := range counts {
+			got += c[i]
+		}
+		if want := callers * turns * int(w) / 10; got < want-8 || got > want+8 {
+			t.Errorf("index %d: %d turns, want %d", i, got, want)
+		}
+	}
+}
+
+func TestScheduleSurvivesItsCounter(t *testing.T) {
+	weights := []float64{7, 2, 1}
+	s := newSchedule(weights)
+	s.turn.Store(math.MaxUint64 - 500)
+	for i, got := range observe(s, weights, 1000) {
+		if want := 100 * weights[i]; math.Abs(float64(got.count)-want) > 8 {
+			t.Errorf("index %d: %d turns, want %v", i, got.count, want)
+		}
+	}
+}
+
+// TestScheduleAtABorder expects that the point at which an arc ends is on the next one.
+func TestScheduleAtABorder(t *testing.T) {
+	s := newSchedule([]float64{3, 0, 5})
+	inverse := uint64(1)
+	for range 6 {
+		inverse *= 2 - golden*inverse // Doubles the bits that are right.
+	}
+	for point, want := range map[uint64]int{s.ends[0] - 1: 0, s.ends[0]: 2, circle - 1: 2, 0: 0} {
+		s.turn.Store(point<<1*inverse - 1)
+		if got := s.next(); got != want {
+			t.Errorf("point %x: got %d, want %d", point, got, want)
+		}
+	}
+}
+
+func FuzzSchedule(f *testing.F) {
+	f.Add([]byte{7, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0}, uint64(0))
+	f.Add([]byte{0, 0, 0, 0, 1, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0}, uint64(math.MaxUint64))
+	f.Fuzz(func(t *testing.T, raw []byte, start uint64) {
+		var weights []float64
+		for ; len(raw) >= 4 && len(weights) < 1000; raw = raw[4:] {
+			weights = append(weights, float64(binary.LittleEndian.Uint32(raw)))
+		}
+		if sum(weights) == 0 {
+			return
+		}
+		s := newSchedule(weights)
+		s.turn.Store(min(start, math.MaxUint64-10_000)) // Plain turns stumble once in 2^64.
+		for i, got := range observe(s, weights, 5000) {
+			if weights[i] == 0 && got.count > 0 {
+				t.Errorf("%v: index %d without weight had a turn", weights, i)
+			}
+			if math.Abs(float64(got.count)-5000*got.share) > 8 {
+				t.Errorf("%v: index %d had %d turns of 5000, want %v", weights, i, got.count, 5000*got.share)
 			}
 		}
 	})
 }
 
-func TestRamp(t *testing.T) {
-	for age, want := range map[time.Duration]float64{
-		0: 0.1, time.Second: 0.1, 2 * time.Second: 0.2, 5 * time.Second: 0.5, 10 * time.Second: 1, time.Hour: 1,
-	} {
-		if got := ramp(age, 10*time.Second); math.Abs(got-want) > 1e-9 {
-			t.Errorf("after %s of 10s: %v, want %v", age, got, want)
-		}
-	}
-	if ramp(0, 0) != 1 {
-		t.Error("without slow start, an instance begins with a part of its share")
-	}
-}
-
-func TestZones(t *testing.T) {
-	full := func(weight float64, zone string) candidate { return candidate{weight: weight, zone: zone, ramp: 1} }
-	sick := candidate{weight: 1, zone: "a", ramp: 1, sick: true}
-	for name, tc := range map[string]struct {
-		ready    []candidate
-		capacity float64 // Of a.
-		near     float64 // The part of the calls that stays in a.
-	}{
-		"all are there":                                 {[]candidate{full(1, "a"), full(1, "a"), full(1, "b")}, 2, 1},
-		"a quarter of the zone is gone":                 {[]candidate{full(1, "a"), full(1, "a"), full(1, "a"), full(1, "b")}, 4, 1},
-		"half of the zone is gone":                      {[]candidate{full(1, "a"), full(1, "b"), full(1, "b")}, 2, 0.7},
-		"three quarters are gone":                       {[]candidate{full(1, "a"), full(1, "b")}, 4, 0.35},
-		"weights count, not instances":                  {[]candidate{full(1, "a"), full(1, "b")}, 10, 0.14},
-		"nobody is left in the zone":                    {[]candidate{full(1, "b"), full(1, "c")}, 2, 0},
-		"nobody is left elsewhere":                      {[]candidate{full(1, "a")}, 10, 1},
-		"the zone has no weight":                        {[]candidate{full(0, "a"), full(1, "b")}, 0, 0},
-		"slow start is no lack of a zone":               {[]candidate{{weight: 1, zone: "a", ramp: 0.1}, full(1, "a"), full(1, "b")}, 2, 1},
-		"all of the zone are sick, and used in a panic": {[]candidate{sick, sick, full(1, "b")}, 2, 0},
-		"half of the zone is sick, and used in a panic": {[]candidate{sick, full(1, "a"), full(1, "b")}, 2, 0.7},
-	} {
-		near, all := 0.0, 0.0
-		for i, s := range share(tc.ready, "a", tc.capacity) {
-			all += s
-			if tc.ready[i].zone == "a" {
-				near += s
-			}
-		}
-		if math.Abs(near/all-tc.near) > 1e-9 {
-			t.Errorf("%s: %.3f of the calls stay, want %.3f", name, near/all, tc.near)
-		}
-	}
-}
-
-func TestConfig(t *testing.T) {
-	for text, want := range map[string]Config{
-		`{}`:                  {},
-		`{"slowStart":"30s"}`: {SlowStart: Duration(30 * time.Second)},
-		`{"slowStart":"1m30s","preferZone":"eu-1a"}`: {SlowStart: Duration(90 * time.Second), PreferZone: "eu-1a"},
-	} {
-		got, err := builder{}.ParseConfig([]byte(text))
-		if err != nil || fmt.Sprint(got) != fmt.Sprint(&want) {
-			t.Errorf("%s: got %v, %v", text, got, err)
-		}
-	}
-	for _, text := range []string{``, `[]`, `{"slowstart_":"1s"}`, `{"slowStart":1}`, `{"slowStart":"-1s"}`, `{"slowStart":"soon"}`, `{} {}`, `{"preferZone":1}`} {
-		if got, err := (builder{}).ParseConfig([]byte(text)); err == nil {
-			t.Errorf("%s: accepted as %v", text, got)
-		}
-	}
-}
-
-func BenchmarkPick(b *testing.B) {
+func BenchmarkSchedule(b *testing.B) {
+	rng := rand.New(rand.NewPCG(1, 2))
 	for _, n := range []int{3, 100, 1000} {
-		b.Run(strconv.Itoa(n), func(b *testing.B) {
-			weights := make([]float64, n)
-			for i := range weights {
-				weights[i] = float64(i%10 + 1)
-			}
-			s := newSchedule(weights, 0)
+		weights := make([]float64, n)
+		for i := range weights {
+			weights[i] = float64(1 + rng.IntN(100))
+		}
+		b.Run(fmt.Sprint("new/", n), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				s.pick()
+				newSchedule(weights)
+			}
+		})
+		s := newSchedule(weights)
+		b.Run(fmt.Sprint("next/", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				s.next()
 			}
 		})
 	}
+	b.Run("next/1 giant of 1000", func(b *testing.B) {
+		weights := make([]float64, 1000)
+		for i := range weights {
+			weights[i] = 1
+		}
+		weights[500] = math.MaxUint32
+		s := newSchedule(weights)
+		for b.Loop() {
+			s.next()
+		}
+	})
 }

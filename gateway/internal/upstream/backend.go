@@ -88,8 +88,8 @@ func (o Options) identity() string {
 	return fmt.Sprintf("%q %q %q %d %s", instances, consul, o.Zone, o.MaxMessageBytes, o.Version)
 }
 
-// dial returns a connection without connecting. It begins with the instances that are known. Errors are a target that can't be understood, and TLS files that can't be
-// used.
+// dial returns a connection without connecting. It begins with the instances that are known. Errors are a target that can't be
+// understood, and TLS files that can't be used.
 func dial(o Options, known discovery.Status) (*connection, error) {
 	c, err := connect(o, known)
 	if err != nil {

@@ -22,7 +22,7 @@ const hashHeader = "cardea-hash-key"
 func (o Options) chosen() (name string, config any) {
 	switch o.Config.GetLoadBalancing() {
 	case configv1.LoadBalancing_LOAD_BALANCING_WEIGHTED_ROUND_ROBIN:
-		c := weighted.Config{SlowStart: weighted.Duration(o.Config.GetSlowStart().AsDuration())}
+		c := weighted.Config{SlowStart: o.Config.GetSlowStart().AsDuration()}
 		if o.Config.GetPreferZone() {
 			c.PreferZone = o.Zone
 		}
