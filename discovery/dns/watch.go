@@ -16,6 +16,7 @@ type watch struct {
 	target
 
 	resolver *net.Resolver
+	hosts    map[string][]string // Of targets of records, as they were found last.
 }
 
 // Close does nothing: a look leaves nothing behind.
@@ -52,7 +53,8 @@ func (w *watch) addresses(ctx context.Context) ([]discovery.Instance, error) {
 }
 
 // records follows the SRV records that are preferred, those of the lowest priority (RFC 2782): the others are for when these can't
-// be reached, and whoever wants that keeps them out of the answer until then. A target that can't be found does not lose the others.
+// be reached, and whoever wants that keeps them out of the answer until then. A target that does not exist does not lose the others;
+// one that can't be looked up just now has the hosts that it had.
 func (w *watch) records(ctx context.Context) ([]discovery.Instance, error) {
 	_, all, err := w.resolver.LookupSRV(ctx, "", "", w.name)
 	if err != nil {
@@ -67,9 +69,15 @@ func (w *watch) records(ctx context.Context) ([]discovery.Instance, error) {
 	}
 	var instances []discovery.Instance
 	var failures []error
+	before := w.hosts
+	w.hosts = map[string][]string{}
 	for _, record := range preferred {
 		hosts, err := w.resolver.LookupHost(ctx, record.Target)
 		failures = append(failures, err)
+		if bad, ok := errors.AsType[*net.DNSError](err); ok && !bad.IsNotFound {
+			hosts = before[record.Target]
+		}
+		w.hosts[record.Target] = hosts
 		for _, host := range hosts {
 			instances = append(instances, discovery.Instance{
 				Address: net.JoinHostPort(host, strconv.Itoa(int(record.Port))), ID: strings.TrimSuffix(record.Target, "."),

@@ -51,6 +51,8 @@ type wrapper struct {
 	closed    bool
 
 	open    atomic.Pointer[[]*instance] // Those that calls may go to, for calls that keep away from what was picked for them.
+	waiting atomic.Bool                 // Calls wait, since the balancer inside has not heard yet of what is out.
+	size    atomic.Int64                // The number of instances.
 	methods methods
 
 	ctx     context.Context // Ends with the balancer.
@@ -101,6 +103,7 @@ func (w *wrapper) learn(endpoints []resolver.Endpoint) {
 		i.learn(known)
 		w.instances[known.Address] = i
 	}
+	w.size.Store(int64(len(w.instances)))
 	w.judge()
 }
 
@@ -156,7 +159,22 @@ func (w *wrapper) UpdateState(s balancer.State) {
 	w.mu.Lock()
 	defer w.mu.Unlock() // Held, so that two do not overtake one another.
 	w.state = s
-	w.ClientConn.UpdateState(balancer.State{ConnectivityState: s.ConnectivityState, Picker: &picker{w, s.Picker}})
+	w.publish()
+}
+
+// publish publishes the state. The lock must be held.
+func (w *wrapper) publish() {
+	w.ClientConn.UpdateState(balancer.State{ConnectivityState: w.state.ConnectivityState, Picker: &picker{w, w.state.Picker}})
+}
+
+// retry makes calls choose again that wait for the balancer inside. It says nothing to them if what was out is back before it heard.
+func (w *wrapper) retry() {
+	if !w.waiting.Swap(false) {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.publish()
 }
 
 // wake makes the keeper look.

@@ -27,10 +27,13 @@ func (w *wrapper) spread(c *conn) *conn {
 			c = other
 		}
 	}
+	more := len(i.conns) < w.set.options.MaxConnections && time.Since(i.lost) >= extraPause
 	i.mu.Unlock()
 	if c.calls.Load() >= most {
 		w.set.counts.queued.Add(1)
-		w.wake()
+		if more {
+			w.wake()
+		}
 	}
 	return c
 }

@@ -6,8 +6,10 @@ import (
 )
 
 const (
-	// thought is how often ejection of one instance is thought of, since that looks at all others.
+	// thought is how often ejection of one instance is thought of, since that looks at all others; crew is how many instances
+	// there are before it becomes less often.
 	thought = 100 * time.Millisecond
+	crew    = 100
 	// forgiven is how long after an ejection the next one begins anew with the shortest time.
 	forgiven = 5 * time.Minute
 	// failingStreak is how many failures in a row show that an instance may be failing, too.
@@ -18,7 +20,7 @@ const (
 // fault: a database behind all of them, or a client whose calls crash every one.
 func (w *wrapper) consider(i *instance, cause string) {
 	now := time.Now()
-	verdict := i.verdict(now, w.set.options.Ejection)
+	verdict := i.verdict(now, w.between(), w.set.options.Ejection)
 	if verdict == "" {
 		return
 	}
@@ -35,11 +37,16 @@ func (w *wrapper) consider(i *instance, cause string) {
 	}
 }
 
+// between is the time between two thoughts of one instance.
+func (w *wrapper) between() time.Duration {
+	return thought * time.Duration(max(crew, w.size.Load())) / crew
+}
+
 // verdict says what an instance is accused of; empty if it is nothing, or if it was thought of a moment ago.
-func (i *instance) verdict(now time.Time, o Ejection) string {
+func (i *instance) verdict(now time.Time, gap time.Duration, o Ejection) string {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.ejected != "" || now.Sub(i.considered) < thought && i.record.row != o.Failures {
+	if i.ejected != "" || now.Sub(i.considered) < gap && i.record.row != o.Failures {
 		return ""
 	}
 	i.considered = now

@@ -43,6 +43,7 @@ func (w *wrapper) round(now time.Time) {
 		w.consider(i, slow)
 	}
 	w.settle()
+	w.retry()
 }
 
 // all returns the instances.

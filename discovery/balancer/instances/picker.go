@@ -72,6 +72,7 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 		}
 		release(result)
 	}
+	p.w.waiting.Store(true)
 	return balancer.PickResult{}, balancer.ErrNoSubConnAvailable
 }
 

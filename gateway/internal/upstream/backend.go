@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -78,14 +79,19 @@ type connection struct {
 func (o Options) identity() string {
 	about := proto.CloneOf(o.Config)
 	about.Name, about.Services, about.Hosts, about.Reflection, about.HashKey = "", nil, nil, nil, nil
-	agent := proto.CloneOf(o.Consul)
-	if agent != nil {
+	var agent *configv1.Consul // Of no use to other targets.
+	if strings.HasPrefix(o.Config.GetTarget(), "consul:") && o.Consul != nil {
+		agent = proto.CloneOf(o.Consul)
 		agent.Register = nil
+	}
+	zone := ""
+	if o.Config.GetPreferZone() {
+		zone = o.Zone
 	}
 	deterministic := proto.MarshalOptions{Deterministic: true}
 	instances, _ := deterministic.Marshal(about) // Of valid text, it can't fail.
 	consul, _ := deterministic.Marshal(agent)
-	return fmt.Sprintf("%q %q %q %d %s", instances, consul, o.Zone, o.MaxMessageBytes, o.Version)
+	return fmt.Sprintf("%q %q %q %d %s", instances, consul, zone, o.MaxMessageBytes, o.Version)
 }
 
 // dial returns a connection without connecting. It begins with the instances that are known. Errors are a target that can't be
