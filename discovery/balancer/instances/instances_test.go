@@ -318,8 +318,9 @@ func TestRetriesGoElsewhere(t *testing.T) {
 				}
 				f := start(t, 3, o)
 				defer f.stop()
-				for range 30 { // ring_hash connects when it has to.
+				for range 30 { // ring_hash connects when it has to, to one at a time.
 					f.call(&one{}, time.Second)
+					wait(100 * time.Millisecond)
 				}
 				wait(5 * time.Second)
 				for range 30 {
