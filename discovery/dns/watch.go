@@ -69,15 +69,11 @@ func (w *watch) records(ctx context.Context) ([]discovery.Instance, error) {
 	}
 	var instances []discovery.Instance
 	var failures []error
-	before := w.hosts
-	w.hosts = map[string][]string{}
+	found := make(map[string][]string, len(preferred))
 	for _, record := range preferred {
-		hosts, err := w.resolver.LookupHost(ctx, record.Target)
+		hosts, err := w.look(ctx, record.Target)
 		failures = append(failures, err)
-		if bad, ok := errors.AsType[*net.DNSError](err); ok && !bad.IsNotFound {
-			hosts = before[record.Target]
-		}
-		w.hosts[record.Target] = hosts
+		found[record.Target] = hosts
 		for _, host := range hosts {
 			instances = append(instances, discovery.Instance{
 				Address: net.JoinHostPort(host, strconv.Itoa(int(record.Port))), ID: strings.TrimSuffix(record.Target, "."),
@@ -88,5 +84,15 @@ func (w *watch) records(ctx context.Context) ([]discovery.Instance, error) {
 	if len(instances) == 0 {
 		return nil, errors.Join(failures...)
 	}
+	w.hosts = found
 	return instances, nil
+}
+
+// look returns the hosts of a record's target.
+func (w *watch) look(ctx context.Context, target string) ([]string, error) {
+	hosts, err := w.resolver.LookupHost(ctx, target)
+	if said, ok := errors.AsType[*net.DNSError](err); err != nil && (!ok || !said.IsNotFound) && len(w.hosts[target]) > 0 {
+		return w.hosts[target], nil
+	}
+	return hosts, err
 }
