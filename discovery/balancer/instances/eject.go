@@ -3,6 +3,8 @@ package instances
 import (
 	"fmt"
 	"time"
+
+	"google.golang.org/grpc/codes"
 )
 
 const (
@@ -25,9 +27,9 @@ func (w *wrapper) consider(i *instance, cause string) {
 		return
 	}
 	w.mu.Lock()
-	row, alone := w.compare(i, now)
+	better := w.compare(i, cause, now)
 	w.mu.Unlock()
-	if alone || !row {
+	if !better {
 		return
 	}
 	if until, ok := i.eject(now, verdict, w.set.options.Ejection); ok {
@@ -64,8 +66,9 @@ func (i *instance) verdict(now time.Time, gap time.Duration, o Ejection) string 
 	return ""
 }
 
-// compare tells whether calls fare better on the other instances, and whether there are none. The wrapper's lock must be held.
-func (w *wrapper) compare(accused *instance, now time.Time) (better, alone bool) {
+// compare tells whether calls fare better on the other instances. Where these have had none, nobody knows, and only what can't be the
+// application's answer is held against the accused. The wrapper's lock must be held.
+func (w *wrapper) compare(accused *instance, cause string, now time.Time) (better bool) {
 	others, failing, calls, bad := 0, 0, 0, 0
 	for _, i := range w.instances {
 		if i == accused {
@@ -86,10 +89,15 @@ func (w *wrapper) compare(accused *instance, now time.Time) (better, alone bool)
 	own, ownBad := accused.record.sum(now)
 	inRow := accused.record.streak(now) >= failingStreak
 	accused.mu.Unlock()
-	if inRow { // It fails right now; so the others must not.
-		return 2*failing <= others, others == 0
+	switch {
+	case others == 0:
+		return false
+	case calls == 0:
+		return cause == slow || cause == codes.Unavailable.String()
+	case inRow: // It fails right now; so the others must not.
+		return 2*failing <= others
 	}
-	return bad*own*2 <= ownBad*calls || calls == 0, others == 0
+	return bad*own*2 <= ownBad*calls
 }
 
 // eject puts the instance out for a time. It returns false if it is out already.

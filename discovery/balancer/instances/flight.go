@@ -50,7 +50,12 @@ func (f *flight) verdict(info balancer.DoneInfo, took time.Duration) (cause stri
 		return "", false
 	}
 	switch code := status.Code(info.Err); code {
-	case codes.Unavailable, codes.Internal, codes.Unknown, codes.DataLoss:
+	case codes.Internal, codes.Unknown, codes.DataLoss:
+		if f.conn.w.set.options.Ejection.Sticky {
+			return "", true
+		}
+		return code.String(), true
+	case codes.Unavailable:
 		return code.String(), true
 	case codes.Canceled, codes.DeadlineExceeded:
 		if f.slow(took) {

@@ -366,6 +366,51 @@ func TestRingHashKeepsCallsTogether(t *testing.T) {
 	})
 }
 
+// TestStickyCalls has one client, whose calls all go to one instance, be answered with errors of the application: that puts nobody
+// out. An instance that can't do anything for it does go.
+func TestStickyCalls(t *testing.T) {
+	for code, out := range map[codes.Code]bool{codes.Internal: false, codes.Unknown: false, codes.Unavailable: true} {
+		t.Run(code.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := defaults()
+				o.Balancer, o.HashHeader, o.Config = "ring_hash_experimental", "cardea-hash-key", []byte(`{"requestHashHeader":"cardea-hash-key"}`)
+				o.Ejection.Sticky = true
+				f := start(t, 3, o)
+				defer f.stop()
+				home, _ := f.call(&one{key: "k"}, time.Second)
+				for range 20 {
+					f.call(&one{}, time.Second) // Until all are connected.
+				}
+				f.servers[home].do(answers(code))
+				for range 20 {
+					f.call(&one{key: "k"}, time.Second)
+					wait(50 * time.Millisecond)
+				}
+				if got := f.out(home); (got != "") != out {
+					t.Errorf("it is out because of %q", got)
+				}
+			})
+		})
+	}
+}
+
+// TestNothingIsKnownOfOthers has all calls go to one instance, which others could serve no better for all that is known.
+func TestNothingIsKnownOfOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, 2, defaults())
+		defer f.stop()
+		wait(time.Second)
+		f.servers["a:1"].do(answers(codes.Internal))
+		for range 20 {
+			f.call(&one{avoid: []string{"b:1"}}, time.Second)
+		}
+		wait(time.Second)
+		if got := f.out("a:1"); got != "" {
+			t.Errorf("it is out because of %q", got)
+		}
+	})
+}
+
 // TestTrial expects an instance that still fails after its ejection to get one call at a time, and to be out twice as long.
 func TestTrial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -51,6 +51,9 @@ type Ejection struct {
 	SlowCall time.Duration
 	// SlowFactor is how many times as long as usual a call may take. 0: 5.
 	SlowFactor float64
+	// Sticky says that calls of one client go to one instance. Then what the application answers with, INTERNAL, UNKNOWN or
+	// DATA_LOSS, does not count: a client whose calls crash would put out one instance after the other.
+	Sticky bool
 	// Time is how long an instance is out the first time; it doubles with each time that follows, up to MaxTime.
 	Time, MaxTime time.Duration
 }

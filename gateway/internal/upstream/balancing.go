@@ -54,7 +54,7 @@ func (o Options) balancing() (instances.Options, error) {
 		Log: o.log(),
 	}
 	if name == ringhash.Name {
-		all.HashHeader = hashHeader
+		all.HashHeader, all.Ejection.Sticky = hashHeader, true
 	}
 	return all, nil
 }
