@@ -99,6 +99,13 @@ func (w *watch) Next(context.Context) (discovery.Set, error) {
 }
 
 func (w *watch) read() ([]byte, error) {
+	info, err := os.Stat(w.path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular(): // To open a pipe would block for ever.
+		return nil, fmt.Errorf("%s: not a regular file", w.path)
+	}
 	f, err := os.Open(w.path)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -151,6 +152,16 @@ func TestFollows(t *testing.T) {
 			t.Fatal(err)
 		}
 		expect("a link to version "+version, "v"+version+":1")
+	}
+}
+
+func TestPipeDoesNotBlock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(t, path).Next(t.Context()); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("got %v", err)
 	}
 }
 
