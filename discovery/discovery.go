@@ -23,7 +23,9 @@
 package discovery
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"maps"
 	"net/url"
@@ -110,10 +112,16 @@ func Of(e resolver.Endpoint) Instance {
 	return i
 }
 
-// tidy returns the instances by address, each address once.
+// tidy returns the instances by address, each address once. Of two with the same address it is always the same one, in whatever order
+// they come: one that is healthy, with the most weight.
 func tidy(instances []Instance) []Instance {
 	all := slices.Clone(instances)
-	slices.SortStableFunc(all, func(a, b Instance) int { return strings.Compare(a.Address, b.Address) })
+	slices.SortStableFunc(all, func(a, b Instance) int {
+		return cmp.Or(
+			strings.Compare(a.Address, b.Address), strings.Compare(a.Unhealthy, b.Unhealthy), cmp.Compare(b.Weight, a.Weight),
+			strings.Compare(a.ID, b.ID), strings.Compare(a.Zone, b.Zone), strings.Compare(fmt.Sprint(a.Metadata), fmt.Sprint(b.Metadata)),
+		)
+	})
 	return slices.CompactFunc(all, func(a, b Instance) bool { return a.Address == b.Address })
 }
 

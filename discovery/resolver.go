@@ -135,7 +135,7 @@ func (w *watcher) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		rest, least := set.After, max(gap, min(set.After, pollGap))
+		rest, least, cut := set.After, max(gap, min(set.After, pollGap)), w.now
 		if err == nil && len(set.Instances) == 0 {
 			err = errNone
 		}
@@ -143,12 +143,13 @@ func (w *watcher) run(ctx context.Context) {
 			w.failed(err)
 			w.wait = min(max(2*w.wait, firstWait), longWait)
 			rest = time.Duration(float64(w.wait) * (0.8 + 0.4*rand.Float64())) //nolint:gosec // No secret.
+			cut = nil                                                          // Broken connections must not hurry a registry that fails as well.
 		} else {
 			w.succeeded(set)
 			w.wait = 0
 		}
 		w.pause(ctx, least-time.Since(began), nil)
-		w.pause(ctx, rest-time.Since(began), w.now)
+		w.pause(ctx, rest-time.Since(began), cut)
 	}
 }
 

@@ -235,6 +235,39 @@ func TestGRPCWantsToKnowNow(t *testing.T) {
 	})
 }
 
+func TestBrokenConnectionsDoNotHurryABrokenRegistry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := watch(t)
+		defer f.running.Close()
+		for range 10 {
+			f.says(answer{err: errors.New("x")})
+		}
+		before := time.Now()
+		f.running.ResolveNow(resolver.ResolveNowOptions{})
+		f.says(answer{err: errors.New("x")})
+		if took := time.Since(before); took < time.Second {
+			t.Errorf("it was asked again after %s", took)
+		}
+	})
+}
+
+// TestTheSameOfTwo has a registry tell an address twice, in one order and the other.
+func TestTheSameOfTwo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := watch(t)
+		defer f.running.Close()
+		a := discovery.Instance{Address: "a:1", ID: "old", Weight: 9, Unhealthy: "gone"}
+		b := discovery.Instance{Address: "a:1", ID: "new", Weight: 1}
+		for range 3 {
+			f.says(answer{set: discovery.Set{Instances: []discovery.Instance{a, b}}})
+			f.says(answer{set: discovery.Set{Instances: []discovery.Instance{b, a}}})
+		}
+		if len(f.conn.states) != 1 || discovery.Of(f.conn.states[0].Endpoints[0]).ID != "new" {
+			t.Errorf("published %d times, the first one: %+v", len(f.conn.states), f.conn.states[0])
+		}
+	})
+}
+
 func TestOnlyChangesArePublished(t *testing.T) {
 	full := discovery.Instance{Address: "a:1", ID: "1", Weight: 2, Zone: "z", Unhealthy: "x", Metadata: map[string]string{"k": "v"}}
 	for name, tc := range map[string]struct {

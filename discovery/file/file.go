@@ -145,6 +145,8 @@ func (e *entry) UnmarshalYAML(node *yaml.Node) error {
 		}
 		if value := node.Content[i+1]; node.Content[i].Value == "weight" && value.Tag != "!!int" { // The decoder would cut 0.9 to 0.
 			return fmt.Errorf("line %d: weight %q is no whole number from 0 to 4294967295", value.Line, value.Value)
+		} else if key := node.Content[i].Value; key != "weight" && key != "metadata" && value.Tag != "!!str" {
+			return fmt.Errorf("line %d: %s %q is no text: put it in quotes, or leave it out", value.Line, key, value.Value)
 		}
 	}
 	if err := node.Decode((*plain)(e)); err != nil {

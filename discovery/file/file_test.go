@@ -89,6 +89,7 @@ func TestRefused(t *testing.T) {
 		"instances:\n  - {address: a:1, weight: -1}":                    "line 2", // Of the YAML library.
 		"instances:\n  - {address: a:1, weight: 4294967296}":            "4294967296",
 		"instances:\n  - {address: a:1, weight: 0.9}":                   `:2: weight "0.9" is no whole number`,
+		"instances:\n  - {address: a:1, unhealthy: false}":              `:2: unhealthy "false" is no text`,
 		"instances:\n  - {address: a:1, weight: many}":                  "many",
 		"instances:\n  - {address: a:1, address: b:1}":                  "already defined",
 		"instances:\n  - a:1":                                           "cannot unmarshal",
