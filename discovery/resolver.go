@@ -141,9 +141,9 @@ func (w *watcher) run(ctx context.Context) {
 		}
 		if err != nil {
 			w.failed(err)
+			cut = nil // Broken connections must not hurry a registry that fails as well.
 			w.wait = min(max(2*w.wait, firstWait), longWait)
 			rest = time.Duration(float64(w.wait) * (0.8 + 0.4*rand.Float64())) //nolint:gosec // No secret.
-			cut = nil                                                          // Broken connections must not hurry a registry that fails as well.
 		} else {
 			w.succeeded(set)
 			w.wait = 0
