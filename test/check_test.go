@@ -29,7 +29,8 @@ func TestCheckExplainsEveryMistake(t *testing.T) {
 				return strings.Replace(valid, "    target:", "    targets:", 1) + "drain_timeout: 2h\n"
 			},
 			[]string{
-				`:7:5 unknown field "targets", expected one of name, target, services, load_balancing, tls, hosts, reflection; did you mean target?`,
+				":7:5 unknown field \"targets\", expected one of name, target, services, load_balancing, tls, hosts, reflection, " +
+					"hash_key, slow_start, prefer_zone, outlier_detection, health_check, panic_threshold, connections; did you mean target?",
 				":16:16 drain_timeout: must be greater than or equal to 0s and less than or equal to 3600s",
 			},
 		},

@@ -84,11 +84,11 @@ func demoConfig(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	type backend struct{ Name, Service, Addresses string }
+	type backend struct{ Name, Service, Target string }
 	var out strings.Builder
 	err = template.Must(template.New("demo").Parse(string(text))).Execute(&out, map[string]any{
-		"Listen": "127.0.0.1:8080", "Admin": "127.0.0.1:9901", "AccessLog": true,
-		"Backends": []backend{{"order", "food.order.v1.OrderService", "127.0.0.1:1,127.0.0.1:2"}},
+		"Listen": "127.0.0.1:8080", "Admin": "127.0.0.1:9901", "AccessLog": true, "Consul": "127.0.0.1:8500",
+		"Backends": []backend{{"order", "food.order.v1.OrderService", "static:///127.0.0.1:1,127.0.0.1:2"}},
 	})
 	if err != nil {
 		t.Fatal(err)

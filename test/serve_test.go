@@ -28,7 +28,7 @@ func TestBrokenConfigurationIsShownWithItsPlace(t *testing.T) {
 		"unknown field":     {replace("backends:", "backend:"), []string{`:5:1 unknown field "backend"`}},
 		"unknown below":     {replace("    target:", "    targets:"), []string{`:7:5 unknown field "targets"`}},
 		"address":           {replace("address: 127.0.0.1:0", "address: localhost"), []string{":2:14 listeners[0].address: must be host:port"}},
-		"target":            {replace("static:///", "static://"), []string{":7:13 backends[0].target: must be static:///"}},
+		"target":            {replace("static:///", "static://"), []string{":7:13 backends[0].target: must be consul:///"}},
 		"public wildcard":   {replace("OrderService.GetOrder", "*"), []string{":12:9 policies[0].selectors[0]: a wildcard cannot make a method public"}},
 		"selector":          {replace("OrderService.GetOrder", "Order*"), []string{":12:9 policies[0].selectors[0]: must be a full method name"}},
 		"misspelled method": {replace("OrderService.GetOrder", "OrderService.GetOrders"), []string{":12:9 "}},

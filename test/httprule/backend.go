@@ -88,7 +88,7 @@ func (b *Backend) got() []call {
 func (b *Backend) serve(_ any, ss grpc.ServerStream) error {
 	name, _ := grpc.MethodFromServerStream(ss)
 	md := methodOf(name)
-	if md == nil {
+	if md == nil || md.FullName().Parent().Parent() != "httprule.v1" { // Health checks are no part of the suite.
 		return status.Error(codes.Unimplemented, name)
 	}
 	c := call{method: string(md.FullName())}
