@@ -95,10 +95,10 @@ func (g *Gateway) measureBackends() []telemetry.Backend {
 			switch {
 			case serving(instance):
 				b.Serving++
-			case instance.Out != "":
-				b.Out++
-			default:
+			case instance.Lost || instance.Out == "":
 				b.Unconnected++
+			default:
+				b.Out++
 			}
 		}
 		if st.Discovery != nil {

@@ -238,6 +238,28 @@ func TestBackendsAreShown(t *testing.T) {
 	}
 }
 
+// TestUnreachableInstance expects an instance that nobody listens for to be shown as such, and to cost no call.
+func TestUnreachableInstance(t *testing.T) {
+	address := backend(t, func(g *grpc.Server) { orderv1.RegisterOrderServiceServer(g, &tagged{}) })
+	gw := start(t, &configv1.Config{
+		Backends: []*configv1.Backend{{
+			Name: "order", Target: "static:///127.0.0.1:1," + address, Services: []string{"food.order.v1.OrderService"},
+		}},
+		Policies: public("food.order.v1.OrderService.GetOrder"),
+	})
+	gw.eventually(t, func(l listed) bool {
+		all := l.Backends[0].Instances
+		return len(all) == 2 && strings.HasPrefix(all[0].OutReason, "connection: ") && all[1].Serving
+	}, "one that can't be connected")
+	if got := spread(t, orderv1.NewOrderServiceClient(dial(t, gw.address())), 10); got[address] != 10 {
+		t.Errorf("calls went to %v", got)
+	}
+	_, metrics := get(t, "http://"+gw.Admin.String()+"/metrics")
+	if line := `cardea_backend_instances{backend="order",state="unconnected"} 1`; !strings.Contains(metrics, line+"\n") {
+		t.Errorf("metrics lack %s", line)
+	}
+}
+
 // TestFileIsFollowed changes the file under calls: with a mistake nothing changes, without one everything.
 func TestFileIsFollowed(t *testing.T) {
 	instances, lines := plain(2)

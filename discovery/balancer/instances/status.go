@@ -56,6 +56,8 @@ type InstanceStatus struct {
 	// Out says why it is out; empty if it is fit. Since is when that began, or when it became fit.
 	Out   string
 	Since time.Time
+	// Lost is true if it could not be connected, the last time.
+	Lost bool
 	// Open is true if calls may go there: it is fit, or all are used.
 	Open bool
 	// Trial is true while it gets one call at a time, after an ejection.
@@ -90,7 +92,7 @@ func (i *instance) status() InstanceStatus {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	st := InstanceStatus{
-		Instance: i.known, Out: i.out, Since: i.since, Open: i.open.Load(), Trial: i.trial.Load(),
+		Instance: i.known, Out: i.out, Since: i.since, Lost: i.broken != nil, Open: i.open.Load(), Trial: i.trial.Load(),
 		Calls: int(i.flying.Load()), Ejections: i.times, State: connectivity.Idle,
 	}
 	for _, c := range i.conns {
