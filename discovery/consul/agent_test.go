@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -126,6 +127,14 @@ func (a *agent) remove() {
 func (a *agent) signal(t *testing.T, s syscall.Signal) {
 	t.Helper()
 	must(t, a.command.Process.Signal(s))
+	if s != syscall.SIGSTOP {
+		return
+	}
+	stat := filepath.Join("/proc", strconv.Itoa(a.command.Process.Pid), "stat")
+	eventually(t, "it stands still, which takes the system a moment", func() bool {
+		text, err := os.ReadFile(stat)
+		return err != nil || strings.Contains(string(text), ") T ") // Elsewhere than on Linux, nobody can tell.
+	})
 }
 
 var (
