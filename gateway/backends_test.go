@@ -147,7 +147,7 @@ func TestZone(t *testing.T) {
 	_, client, at := startTagged(t, instances, []string{"zone: here", "zone: here", "zone: there"}, func(b *configv1.Backend) {
 		b.LoadBalancing, b.PreferZone = configv1.LoadBalancing_LOAD_BALANCING_WEIGHTED_ROUND_ROBIN, true
 	})
-	if got := spread(t, client, 200); got[at[0]] != 100 || got[at[2]] != 0 {
+	if got := spread(t, client, 200); got[at[0]] < 90 || got[at[1]] < 90 || got[at[2]] != 0 {
 		t.Errorf("calls left the zone: %v", got)
 	}
 }
@@ -280,10 +280,9 @@ func TestFileIsFollowed(t *testing.T) {
 	if err := os.WriteFile(path, fmt.Appendf(nil, "instances: [{address: %q}]", at[1]), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	gw.eventually(t, func(l listed) bool { return l.Backends[0].Error == "" && len(l.Backends[0].Instances) == 1 }, "one is left")
-	if got := spread(t, client, 10); got[at[1]] != 10 {
-		t.Errorf("calls go to %v", got)
-	}
+	gw.eventually(t, func(l listed) bool { // A call that has chosen already goes where it wanted to.
+		return l.Backends[0].Error == "" && len(l.Backends[0].Instances) == 1 && spread(t, client, 10)[at[1]] == 10
+	}, "all calls to go to the one that is left")
 }
 
 func (r *running) eventually(t *testing.T, check func(listed) bool, what string) {
