@@ -25,11 +25,14 @@ package discovery
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -78,6 +81,18 @@ type Instance struct {
 	Unhealthy string
 	// Metadata is what else the registry knows. It is shown to operators.
 	Metadata map[string]string
+}
+
+// CheckAddress says what is wrong with an address: it must be host:port, with a port from 1 to 65535.
+func CheckAddress(address string) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || host == "" || strings.ContainsAny(host, "/@ ") {
+		return errors.New("want host:port")
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return fmt.Errorf("port %q is not a number from 1 to 65535", port)
+	}
+	return nil
 }
 
 // Equal tells whether two instances are the same in every respect. It is what grpc asks of attributes.

@@ -12,7 +12,6 @@ import (
 	"github.com/cardea-gateway/cardea/discovery/balancer/instances"
 	"github.com/cardea-gateway/cardea/gateway/internal/telemetry"
 	adminv1 "github.com/cardea-gateway/cardea/gen/go/cardea/admin/v1"
-	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
 )
 
 // ListBackends returns the backends with their instances.
@@ -26,7 +25,7 @@ func (o operator) ListBackends(context.Context, *adminv1.ListBackendsRequest) (*
 			Panicking: st.Panicking, Instances: listInstances(st.Instances),
 		}
 		describeDiscovery(b, st.Discovery)
-		if age, ok := o.contractAge(s, cfg); ok {
+		if age, ok := o.contractAge(s, i); ok {
 			b.ContractAge = durationpb.New(age)
 		}
 		response.Backends = append(response.Backends, b)
@@ -60,20 +59,17 @@ func listInstances(all []instances.InstanceStatus) []*adminv1.Instance {
 
 func serving(st instances.InstanceStatus) bool { return st.Open && st.State == connectivity.Ready }
 
-// contractAge returns how long ago a backend told its contracts.
-func (g *Gateway) contractAge(s *snapshot, cfg *configv1.Backend) (time.Duration, bool) {
-	if cfg.GetReflection() == nil {
+// contractAge returns how long ago a backend told its contracts, by its place in the configuration.
+func (g *Gateway) contractAge(s *snapshot, i int) (time.Duration, bool) {
+	b := s.source.GetBackends()[i]
+	if b.GetReflection() == nil {
 		return 0, false
 	}
-	for i, b := range s.source.GetBackends() {
-		if b.GetName() != cfg.GetName() {
-			continue
-		}
-		if a := g.answers.last(g.asker(s.source, b, s.backends[i])); a != nil {
-			return time.Since(a.asked).Round(time.Millisecond), true
-		}
+	a := g.answers.last(g.asker(s.source, b, s.backends[i]))
+	if a == nil {
+		return 0, false
 	}
-	return 0, false
+	return time.Since(a.asked).Round(time.Millisecond), true
 }
 
 // measureBackends is what metrics tell of the backends.
@@ -104,7 +100,7 @@ func (g *Gateway) measureBackends() []telemetry.Backend {
 		if st.Discovery != nil {
 			b.Discovered, b.DiscoveryFailures, b.DiscoveryHealthy = st.Discovery.AsOf, st.Discovery.Failures, st.Discovery.Err == nil
 		}
-		b.ContractAge, b.HasContractAge = g.contractAge(s, cfg)
+		b.ContractAge, b.HasContractAge = g.contractAge(s, i)
 		all = append(all, b)
 	}
 	return all

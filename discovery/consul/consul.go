@@ -29,11 +29,8 @@
 package consul
 
 import (
-	"errors"
 	"fmt"
-	"net"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -138,19 +135,8 @@ func (o Options) checkAddress() error {
 	case ok:
 		return nil
 	}
-	if err := checkHostPort(o.Address); err != nil {
+	if err := discovery.CheckAddress(o.Address); err != nil {
 		return fmt.Errorf("address %q: %w", o.Address, err)
-	}
-	return nil
-}
-
-func checkHostPort(address string) error {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil || host == "" || strings.ContainsAny(host, "/@ ") {
-		return errors.New("want host:port")
-	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return fmt.Errorf("port %q is not a number from 1 to 65535", port)
 	}
 	return nil
 }

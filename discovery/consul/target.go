@@ -10,6 +10,8 @@ import (
 	"unicode"
 
 	"github.com/hashicorp/consul/api"
+
+	"github.com/cardea-gateway/cardea/discovery"
 )
 
 const (
@@ -62,7 +64,7 @@ func read(u *url.URL) (target, error) {
 		return t, errors.New("a fragment (#) means nothing to Consul")
 	}
 	if u.Host != "" {
-		if err := checkHostPort(u.Host); err != nil {
+		if err := discovery.CheckAddress(u.Host); err != nil {
 			return t, fmt.Errorf("agent %q: %w; %s", u.Host, err, form)
 		}
 	}

@@ -15,11 +15,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -169,7 +167,7 @@ func parse(text []byte) ([]discovery.Instance, error) {
 	}
 	instances, first := []discovery.Instance{}, map[string]int{}
 	for _, e := range d.Instances {
-		if err := check(e.Address); err != nil {
+		if err := discovery.CheckAddress(e.Address); err != nil {
 			return nil, fmt.Errorf("%d: address %q: %w", e.line, e.Address, err)
 		}
 		if line := first[e.Address]; line > 0 {
@@ -191,15 +189,4 @@ func parse(text []byte) ([]discovery.Instance, error) {
 func tidy(err error) error {
 	text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "yaml: "), "unmarshal errors:\n  ")
 	return errors.New(strings.TrimPrefix(text, "line "))
-}
-
-func check(address string) error {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil || host == "" || strings.ContainsAny(host, " /@") {
-		return errors.New("want host:port")
-	}
-	if number, err := strconv.ParseUint(port, 10, 16); err != nil || number == 0 {
-		return fmt.Errorf("port %q is not a number from 1 to 65535", port)
-	}
-	return nil
 }

@@ -124,7 +124,6 @@ func (w *wrapper) panic(panicking bool, fit, total int) {
 		return
 	}
 	w.panicking = panicking
-	w.set.counts.panicked(panicking)
 	if panicking {
 		w.set.log.Warn("too few instances are fit: the others are used as well", "fit", fit, "instances", total)
 		return

@@ -15,7 +15,6 @@ import (
 type counts struct {
 	failures, slow atomic.Int64 // Ejections.
 	checks         atomic.Int64
-	panics         atomic.Int64
 	queued         atomic.Int64
 }
 
@@ -27,12 +26,6 @@ func (c *counts) ejected(cause string) {
 	c.failures.Add(1)
 }
 
-func (c *counts) panicked(begins bool) {
-	if begins {
-		c.panics.Add(1)
-	}
-}
-
 // Status is what operators see of a set.
 type Status struct {
 	// Instances by address.
@@ -41,8 +34,8 @@ type Status struct {
 	Panicking bool
 	// EjectedFailing and EjectedSlow count ejections, by what they were for.
 	EjectedFailing, EjectedSlow int64
-	// FailedChecks counts health checks that failed, and Panics how often too few were fit.
-	FailedChecks, Panics int64
+	// FailedChecks counts health checks that failed.
+	FailedChecks int64
 	// Queued counts calls for which every connection to their instance was full.
 	Queued int64
 }
@@ -72,7 +65,7 @@ type InstanceStatus struct {
 func (s *Set) Status() Status {
 	st := Status{
 		EjectedFailing: s.counts.failures.Load(), EjectedSlow: s.counts.slow.Load(),
-		FailedChecks: s.counts.checks.Load(), Panics: s.counts.panics.Load(), Queued: s.counts.queued.Load(),
+		FailedChecks: s.counts.checks.Load(), Queued: s.counts.queued.Load(),
 	}
 	w := s.balancer.Load()
 	if w == nil {
