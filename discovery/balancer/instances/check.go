@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"time"
 
 	"google.golang.org/grpc"
@@ -15,6 +14,8 @@ import (
 	_ "google.golang.org/grpc/encoding/proto" // The codec of questions and answers.
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
+
+	"github.com/cardea-gateway/cardea/internal/pace"
 )
 
 // crowd is how many instances are asked in one interval at most.
@@ -50,7 +51,7 @@ func (w *wrapper) checkUntil(ctx context.Context, c *conn) {
 		if asked, err := ask(ctx, to, w.set.options.Check); asked {
 			w.noteCheck(ctx, c, began, err)
 		}
-		pause(ctx, w.untilNext()-time.Since(began))
+		pace.Sleep(ctx, w.untilNext()-time.Since(began))
 	}
 }
 
@@ -73,16 +74,7 @@ func (w *wrapper) untilNext() time.Duration {
 	n := len(w.instances)
 	w.mu.Unlock()
 	interval := w.set.options.Check.Interval * time.Duration(max(n, crowd)) / crowd
-	return time.Duration(float64(interval) * (0.9 + 0.2*rand.Float64())) //nolint:gosec // No secret.
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	return pace.Spread(interval)
 }
 
 // direct gives access to one connection, without a choice.

@@ -24,11 +24,11 @@ import (
 	"google.golang.org/grpc/resolver/manual"
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
-	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/cardea-gateway/cardea/discovery"
 	"github.com/cardea-gateway/cardea/discovery/balancer/instances"
+	"github.com/cardea-gateway/cardea/discovery/balancer/internal/pipetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -57,7 +57,7 @@ type server struct {
 	health func() (*healthpb.HealthCheckResponse, error) // Nil serves.
 	frozen chan struct{}                                 // Not nil while it answers nobody.
 	grpc   *grpc.Server
-	lis    *bufconn.Listener
+	lis    *pipetest.Listener
 	done   chan struct{}
 }
 
@@ -206,7 +206,7 @@ func (f *fleet) serve(address string) *server {
 	if s == nil {
 		s = &server{address: address}
 	}
-	lis, g := bufconn.Listen(1<<20), grpc.NewServer(append(f.options, grpc.UnknownServiceHandler(s.handle))...)
+	lis, g := pipetest.Listen(), grpc.NewServer(append(f.options, grpc.UnknownServiceHandler(s.handle))...)
 	f.mu.Lock()
 	s.lis, s.grpc, s.done = lis, g, make(chan struct{})
 	f.servers[address] = s
@@ -240,7 +240,7 @@ func (f *fleet) dial(ctx context.Context, address string) (net.Conn, error) {
 func (f *fleet) reach(ctx context.Context, address string) (net.Conn, error) {
 	f.mu.Lock()
 	s := f.servers[address]
-	var lis *bufconn.Listener
+	var lis *pipetest.Listener
 	if s != nil {
 		lis = s.lis
 	}

@@ -19,9 +19,9 @@ import (
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/resolver/manual"
-	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/cardea-gateway/cardea/discovery"
+	"github.com/cardea-gateway/cardea/discovery/balancer/internal/pipetest"
 	"github.com/cardea-gateway/cardea/discovery/balancer/weighted"
 )
 
@@ -70,7 +70,7 @@ func newFleet(t *testing.T, config string) *fleet {
 // start starts servers in memory, each on an address that is its name.
 func (f *fleet) start(names ...string) {
 	for _, name := range names {
-		lis := bufconn.Listen(64 << 10)
+		lis := pipetest.Listen()
 		f.serve(name, name, lis, lis.DialContext)
 	}
 }
@@ -230,6 +230,7 @@ func TestServersOfZones(t *testing.T) {
 		compare(t, f.call(1000), 1000, 1, "d 75, e 25")
 		f.start("b")
 		f.stop("d", "e")
+		synctest.Wait()
 		f.await("b")
 		compare(t, f.call(1000), 1000, 0, "b 100")
 	})
