@@ -13,7 +13,7 @@
 //     must then return at once. There is one call at a time.
 //   - An answer is the whole set, never a difference. It may be the same as before: the resolver compares.
 //   - An error says that nothing was learned. The resolver keeps what it has, waits (a tenth of a second at first, two seconds
-//     at last, spread by a fifth) and calls again. A watch need not retry, wait or limit its own rate.
+//     at last, spread by a tenth) and calls again. A watch need not retry, wait or limit its own rate.
 //   - An answer without instances says that the registry knows none. It never replaces a set that has some: registries answer so
 //     when they have lost a leader, a permission or their disk. It is shown as an error.
 //   - Next is not called again once its context has ended; then [Watch.Close] is called, once, from the same goroutine.

@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/url"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc/resolver"
+
+	"github.com/cardea-gateway/cardea/internal/pace"
 )
 
 const (
@@ -143,12 +144,12 @@ func (w *watcher) run(ctx context.Context) {
 			w.failed(err)
 			cut = nil // Broken connections must not hurry a registry that fails as well.
 			w.wait = min(max(2*w.wait, firstWait), longWait)
-			rest = time.Duration(float64(w.wait) * (0.8 + 0.4*rand.Float64())) //nolint:gosec // No secret.
+			rest = pace.Spread(w.wait)
 		} else {
 			w.succeeded(set)
 			w.wait = 0
 		}
-		w.pause(ctx, least-time.Since(began), nil)
+		pace.Sleep(ctx, least-time.Since(began))
 		w.pause(ctx, rest-time.Since(began), cut)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cardea-gateway/cardea/gateway/internal/reflection"
 	"github.com/cardea-gateway/cardea/gateway/internal/schema"
+	"github.com/cardea-gateway/cardea/internal/pace"
 )
 
 // answers are what backends have told by server reflection. They outlive configurations: a backend that can't be asked just
@@ -116,7 +117,7 @@ func (p asker) ask(patient bool) (*answer, error) {
 		if err == nil {
 			return p.understand(said, time.Now(), false)
 		}
-		if !patient || !sleep(ctx, wait) {
+		if !patient || !pace.Sleep(ctx, wait) {
 			return nil, err
 		}
 		wait = min(2*wait, time.Second)
@@ -125,18 +126,6 @@ func (p asker) ask(patient bool) (*answer, error) {
 
 // firstRetry is how long a start waits before it asks again.
 const firstRetry = 50 * time.Millisecond
-
-// sleep waits, and reports false if the context ends first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
 
 // remember returns what the cache has; nil if it has nothing of use.
 func (p asker) remember() *answer {

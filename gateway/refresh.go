@@ -2,11 +2,11 @@ package gateway
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
+	"github.com/cardea-gateway/cardea/internal/pace"
 )
 
 // turn is when to ask a backend again for its contracts, and what it tells that is not in force.
@@ -85,20 +85,15 @@ func (g *Gateway) turns(ctx context.Context, s *snapshot, before map[string]*tur
 		p.ctx = ctx
 		t := before[p.key()]
 		if t == nil {
-			t = &turn{wait: firstWait, due: time.Now().Add(jitter(firstWait))}
+			t = &turn{wait: firstWait, due: time.Now().Add(pace.Spread(firstWait))}
 			if a := g.answers.last(p); a != nil && !a.cached {
-				t.due = a.asked.Add(jitter(b.GetReflection().GetInterval().AsDuration()))
+				t.due = a.asked.Add(pace.Spread(b.GetReflection().GetInterval().AsDuration()))
 			}
 		}
 		t.asker, t.interval = p, b.GetReflection().GetInterval().AsDuration()
 		turns[p.key()] = t
 	}
 	return turns
-}
-
-// jitter spreads a time by a tenth, so that what is due does not come in step.
-func jitter(d time.Duration) time.Duration {
-	return time.Duration(float64(d) * (0.9 + 0.2*rand.Float64())) //nolint:gosec // No secret.
 }
 
 // again asks a backend, and notes what it tells.
@@ -108,11 +103,11 @@ func (g *Gateway) again(t *turn) {
 		if t.wait == firstWait {
 			t.log.Warn("a backend can't be asked for its contracts", "backend", t.name, "error", err.Error())
 		}
-		t.due = time.Now().Add(jitter(t.wait))
+		t.due = time.Now().Add(pace.Spread(t.wait))
 		t.wait = min(2*t.wait, max(t.interval, firstWait))
 		return
 	}
-	t.wait, t.due = firstWait, time.Now().Add(jitter(t.interval))
+	t.wait, t.due = firstWait, time.Now().Add(pace.Spread(t.interval))
 	if t.offer == nil || !a.said.Equal(t.offer.said) {
 		t.offer, t.tried = a, untried
 	}

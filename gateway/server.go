@@ -14,6 +14,7 @@ import (
 	"github.com/cardea-gateway/cardea/gateway/internal/frontend"
 	"github.com/cardea-gateway/cardea/gateway/internal/listen"
 	configv1 "github.com/cardea-gateway/cardea/gen/go/cardea/config/v1"
+	"github.com/cardea-gateway/cardea/internal/pace"
 )
 
 // Bounds that no configuration changes.
@@ -81,7 +82,7 @@ func (s *server) connected(ctx context.Context, conn net.Conn, age time.Duration
 	}
 	c := &connection{server: s}
 	if age > 0 { // Spread by a tenth: connections that were opened together shall not be closed together.
-		c.retireAt = time.Now().Add(jitter(age))
+		c.retireAt = time.Now().Add(pace.Spread(age))
 	}
 	s.connections.Store(conn, c)
 	s.known.Add(1)

@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"time"
 
 	"github.com/hashicorp/consul/api"
+
+	"github.com/cardea-gateway/cardea/internal/pace"
 )
 
 const (
@@ -142,20 +143,11 @@ func (r *Registrar) keep(ctx context.Context) {
 		rest := r.registration.TTL / 3
 		if failed {
 			pause = min(max(2*pause, firstPause), rest)
-			rest = time.Duration(float64(pause) * (0.8 + 0.4*rand.Float64())) //nolint:gosec // No secret.
+			rest = pace.Spread(pause)
 		} else {
 			pause = 0
 		}
-		sleep(ctx, rest)
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
+		pace.Sleep(ctx, rest)
 	}
 }
 
