@@ -28,6 +28,7 @@ const (
 	shortestInterval = time.Second
 	longestInterval  = time.Hour
 	patience         = 5 * time.Second // For one look.
+	crowd            = 8               // Targets of records that are looked up at a time.
 )
 
 // kind is what is looked up.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/url"
@@ -32,6 +33,7 @@ type server struct {
 	rcode     dnsmessage.RCode                 // Of every answer, if it is not success.
 	lost      string                           // A name that it fails for.
 	truncated bool                             // Over UDP.
+	together  int                              // How many answers about hosts are sent at a time, over UDP.
 	silent    bool
 }
 
@@ -57,14 +59,23 @@ func serve(t *testing.T) *server {
 	var running sync.WaitGroup
 	running.Go(func() {
 		buffer := make([]byte, 1500)
+		var held []func()
 		for {
 			n, from, err := udp.ReadFrom(buffer)
 			if err != nil {
 				return
 			}
-			if reply := s.answer(buffer[:n], true); reply != nil {
-				_, _ = udp.WriteTo(reply, from)
+			reply, wait := s.answer(buffer[:n], true)
+			if reply != nil {
+				held = append(held, func() { _, _ = udp.WriteTo(reply, from) })
 			}
+			if len(held) < wait {
+				continue
+			}
+			for _, send := range held {
+				send()
+			}
+			held = nil
 		}
 	})
 	running.Go(func() {
@@ -95,42 +106,46 @@ func (s *server) stream(conn net.Conn) {
 	if _, err := io.ReadFull(conn, query); err != nil {
 		return
 	}
-	reply := s.answer(query, false)
+	reply, _ := s.answer(query, false)
 	_, _ = conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(reply))), reply...))
 }
 
-func (s *server) answer(query []byte, udp bool) []byte {
+// answer returns a reply, and how many there have to be before they are sent over UDP.
+func (s *server) answer(query []byte, udp bool) (reply []byte, wait int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var m dnsmessage.Message
 	if err := m.Unpack(query); err != nil || s.silent {
-		return nil
+		return nil, 0
 	}
 	q := m.Questions[0]
 	found, known := s.zone[q.Name.String()+" "+strings.TrimPrefix(q.Type.String(), "Type")], false
 	for key := range s.zone {
 		known = known || strings.HasPrefix(key, q.Name.String()+" ")
 	}
-	reply := dnsmessage.Message{
+	said := dnsmessage.Message{
 		Header:    dnsmessage.Header{ID: m.ID, Response: true, Authoritative: true, RecursionAvailable: true, RCode: s.rcode},
 		Questions: m.Questions,
 	}
 	switch {
 	case s.rcode != dnsmessage.RCodeSuccess:
 	case q.Name.String() == s.lost:
-		reply.RCode = dnsmessage.RCodeServerFailure
+		said.RCode = dnsmessage.RCodeServerFailure
 	case !known:
-		reply.RCode = dnsmessage.RCodeNameError
+		said.RCode = dnsmessage.RCodeNameError
 	case udp && s.truncated:
-		reply.Truncated = true
+		said.Truncated = true
 	default:
-		reply.Answers = found
+		said.Answers = found
 	}
-	packed, err := reply.Pack()
+	reply, err := said.Pack()
 	if err != nil {
-		return nil
+		return nil, 0
 	}
-	return packed
+	if q.Type != dnsmessage.TypeSRV {
+		wait = s.together
+	}
+	return reply, wait
 }
 
 // does changes the server.
@@ -268,6 +283,24 @@ func TestRecords(t *testing.T) {
 	s.does(func() { clear(s.zone) })
 	if got, err := next(t, w); err == nil {
 		t.Errorf("there are no records, and %q is found", got)
+	}
+}
+
+// TestManyRecords has a server that is slow to answer: it waits until eight targets have been asked for.
+func TestManyRecords(t *testing.T) {
+	const targets = 16
+	s := serve(t)
+	w := open(t, dns.NewSRVSource(), "srv://"+s.address+"/_grpc._tcp.orders.test.")
+	for i := range targets {
+		name := fmt.Sprintf("t%d.test.", i)
+		s.has(name, fmt.Sprintf("10.0.0.%d", i))
+		s.record("_grpc._tcp.orders.test.", 10, 1, 1001, name)
+	}
+	s.record("_grpc._tcp.orders.test.", 10, 1, 1002, "t0.test.") // It is asked for once.
+	s.does(func() { s.together = 2 * 8 })                        // A and AAAA of each.
+	set, err := w.Next(t.Context())
+	if err != nil || len(set.Instances) != targets+1 {
+		t.Errorf("%d instances, %v", len(set.Instances), err)
 	}
 }
 

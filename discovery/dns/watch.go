@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/cardea-gateway/cardea/discovery"
 )
@@ -67,14 +70,10 @@ func (w *watch) records(ctx context.Context) ([]discovery.Instance, error) {
 			break
 		}
 	}
+	found, err := w.lookAll(ctx, preferred)
 	var instances []discovery.Instance
-	var failures []error
-	found := make(map[string][]string, len(preferred))
 	for _, record := range preferred {
-		hosts, err := w.look(ctx, record.Target)
-		failures = append(failures, err)
-		found[record.Target] = hosts
-		for _, host := range hosts {
+		for _, host := range found[record.Target] {
 			instances = append(instances, discovery.Instance{
 				Address: net.JoinHostPort(host, strconv.Itoa(int(record.Port))), ID: strings.TrimSuffix(record.Target, "."),
 				Weight: max(1, uint32(record.Weight)), // 0 is "a very small chance", or that weights don't matter.
@@ -82,10 +81,34 @@ func (w *watch) records(ctx context.Context) ([]discovery.Instance, error) {
 		}
 	}
 	if len(instances) == 0 {
-		return nil, errors.Join(failures...)
+		return nil, err
 	}
 	w.hosts = found
 	return instances, nil
+}
+
+// lookAll returns the hosts of the records' targets, and what went wrong.
+func (w *watch) lookAll(ctx context.Context, records []*net.SRV) (map[string][]string, error) {
+	found := map[string][]string{}
+	for _, record := range records {
+		found[record.Target] = nil
+	}
+	var mu sync.Mutex
+	var failures []error
+	var looking sync.WaitGroup
+	turns := make(chan struct{}, crowd)
+	for _, target := range slices.Collect(maps.Keys(found)) {
+		turns <- struct{}{}
+		looking.Go(func() {
+			hosts, err := w.look(ctx, target)
+			mu.Lock()
+			found[target], failures = hosts, append(failures, err)
+			mu.Unlock()
+			<-turns
+		})
+	}
+	looking.Wait()
+	return found, errors.Join(failures...)
 }
 
 // look returns the hosts of a record's target.

@@ -5,8 +5,9 @@
 //	  - {address: "10.0.0.2:50051", unhealthy: "being repaired"}
 //
 // Everything but the address may be left out; the weight is then 1. A weight of 0 gets no calls. The file is looked at twice a
-// second, so that it may lie on a network file system or behind the symbolic links of a ConfigMap. A file with a mistake changes
-// nothing; write another file and rename it, since one that is half written may be a whole one with fewer instances.
+// second, so that it may lie on a network file system or behind the symbolic links of a ConfigMap. A change counts when a second
+// look, a little later, finds the same. A file with a mistake changes nothing. To be sure that one that is half written is never
+// taken for a whole one with fewer instances, write another file and rename it.
 package file
 
 import (
@@ -30,7 +31,8 @@ const (
 	scheme   = "file"
 	form     = "want file:///absolute/path.yaml"
 	interval = 500 * time.Millisecond
-	most     = 4 << 20 // Bytes of a file.
+	settling = 200 * time.Millisecond // From the look that finds a change to the next.
+	most     = 4 << 20                // Bytes of a file.
 )
 
 type source struct{}
@@ -72,9 +74,10 @@ func Parse(text string) error {
 
 // watch looks at one file.
 type watch struct {
-	path string
-	seen []byte // What was read last.
-	set  []discovery.Instance
+	path  string
+	text  []byte // What was read last.
+	taken bool   // The set is what it says.
+	set   []discovery.Instance
 }
 
 // Close does nothing: a look leaves nothing behind.
@@ -86,12 +89,18 @@ func (w *watch) Next(context.Context) (discovery.Set, error) {
 	if err != nil {
 		return discovery.Set{}, fmt.Errorf("file: %w", err)
 	}
-	if w.set == nil || !bytes.Equal(text, w.seen) {
+	if !bytes.Equal(text, w.text) {
+		w.text, w.taken = text, false
+		if w.set != nil {
+			return discovery.Set{Instances: w.set, After: settling}, nil
+		}
+	}
+	if !w.taken {
 		set, err := parse(text)
 		if err != nil {
 			return discovery.Set{}, fmt.Errorf("file: %s:%w", w.path, err)
 		}
-		w.seen, w.set = text, set
+		w.set, w.taken = set, true
 	}
 	return discovery.Set{Instances: w.set, After: interval}, nil
 }

@@ -134,10 +134,18 @@ func TestFollows(t *testing.T) {
 	write(t, path, "instances: [{address: a:1}]")
 	expect("written", "a:1")
 	expect("unchanged", "a:1")
-	write(t, path, "instances: [{address: a:1}, {addr")
-	expect("half written", "error")
 	write(t, path, "instances: [{address: b:1}]")
-	expect("whole again", "b:1")
+	expect("half written, though it looks whole", "a:1")
+	write(t, path, "instances: [{address: b:1}, {address: c:1}]")
+	expect("whole, and not known to be", "a:1")
+	expect("the same again", "b:1 c:1")
+	write(t, path, "instances: [{address: b:1}, {addr")
+	expect("half written", "b:1 c:1")
+	expect("a mistake", "error")
+	expect("a mistake still", "error")
+	write(t, path, "instances: [{address: b:1}, {address: c:1}]")
+	expect("as it was, and not known to stay", "b:1 c:1")
+	expect("as it was", "b:1 c:1")
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
@@ -152,6 +160,7 @@ func TestFollows(t *testing.T) {
 		if err := os.Rename(link, path); err != nil {
 			t.Fatal(err)
 		}
+		next()
 		expect("a link to version "+version, "v"+version+":1")
 	}
 }
