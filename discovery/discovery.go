@@ -69,18 +69,18 @@ type Set struct {
 // Instance is one address at which a backend is served.
 type Instance struct {
 	// Address is host:port.
-	Address string
+	Address string `json:"address"`
 	// ID is its name in the registry. Empty where the registry has no names.
-	ID string
+	ID string `json:"id,omitempty"`
 	// Weight is its share of the calls, relative to others, for balancers that know of weights. 0 is none: it gets no calls, as
 	// if it were unhealthy. A source that knows no weights says 1.
-	Weight uint32
+	Weight uint32 `json:"weight"`
 	// Zone is where it runs, for balancers that prefer what is near. Empty: nobody knows.
-	Zone string
+	Zone string `json:"zone,omitempty"`
 	// Unhealthy says why the registry thinks that it should get no calls. Empty where it does not think so.
-	Unhealthy string
+	Unhealthy string `json:"unhealthy,omitempty"`
 	// Metadata is what else the registry knows. It is shown to operators.
-	Metadata map[string]string
+	Metadata map[string]string `json:"metadata,omitempty"`
 }
 
 // CheckAddress says what is wrong with an address: it must be host:port, with a port from 1 to 65535.

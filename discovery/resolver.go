@@ -28,6 +28,7 @@ var errNone = errors.New("the registry knows no instance")
 type Resolver struct {
 	source Source
 	log    *slog.Logger
+	cache  string // A file; empty if nothing is kept.
 
 	mu     sync.Mutex
 	status Status
@@ -98,6 +99,9 @@ func (r *Resolver) Build(target resolver.Target, cc resolver.ClientConn, _ resol
 		w.publish(known)
 	}
 	w.running.Go(func() { w.run(ctx) })
+	if w.cache != "" {
+		w.running.Go(func() { w.keepCache(ctx) })
+	}
 	return w, nil
 }
 
@@ -112,6 +116,9 @@ type watcher struct {
 	running sync.WaitGroup
 	now     chan struct{} // Has an element if grpc wants to know at once.
 	wait    time.Duration // After the last failure; 0 after a success.
+
+	publishing sync.Mutex // Held from a change of what is known until grpc knows it.
+	recalled   bool       // The cache was asked.
 }
 
 // ResolveNow asks again at once where the watch waits: grpc wants to know because a connection broke.
@@ -170,6 +177,7 @@ func (w *watcher) pause(ctx context.Context, d time.Duration, cut <-chan struct{
 
 // failed notes that nothing was learned. What is known stays.
 func (w *watcher) failed(err error) {
+	w.recall()
 	w.mu.Lock()
 	first := w.status.Err == nil
 	w.status.Err = err
@@ -195,6 +203,8 @@ func (w *watcher) succeeded(set Set) {
 		set.AsOf = now
 	}
 	instances := tidy(set.Instances)
+	w.publishing.Lock()
+	defer w.publishing.Unlock()
 	w.mu.Lock()
 	changed := !same(instances, w.status.Instances)
 	recovered := w.status.Err != nil

@@ -99,10 +99,14 @@ func target(path string) resolver.Target {
 	return resolver.Target{URL: url.URL{Scheme: "test", Path: path}}
 }
 
-func watch(t *testing.T) *fixture {
+// watch watches a target, and keeps what it learns in a file if one is named.
+func watch(t *testing.T, cache ...string) *fixture {
 	t.Helper()
 	f := &fixture{registry: &registry{answers: make(chan answer)}, conn: &connection{}, log: &bytes.Buffer{}}
 	f.resolver = discovery.NewResolver(f.registry, slog.New(slog.NewTextHandler(f.log, nil)))
+	for _, path := range cache {
+		f.resolver.Cache(path)
+	}
 	var err error
 	if f.running, err = f.resolver.Build(target("/orders"), f.conn, resolver.BuildOptions{}); err != nil {
 		t.Fatal(err)

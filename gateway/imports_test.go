@@ -17,6 +17,7 @@ policies/call                 -
 policies/call/calltest        policies/call
 policies/auth                 policies/call gen/...
 internal/pace                 -
+internal/atomicfile           -
 discovery                     internal/...
 discovery/static              -
 discovery/consul              discovery internal/...
@@ -27,7 +28,7 @@ discovery/balancer/instances  discovery internal/...
 discovery/balancer/internal/pipetest -
 gateway/internal/route        -
 gateway/internal/schema       gateway/internal/route gateway/internal/nearest gen/...
-gateway/internal/reflection   policies/call
+gateway/internal/reflection   internal/atomicfile policies/call
 gateway/internal/pemfile      -
 gateway/internal/pemfile/pemtest -
 gateway/internal/guard        -

@@ -90,8 +90,8 @@ func programs(cfg *configv1.Config, set *schema.Set) *transcode.Compiler {
 // open opens a backend. The field is where the configuration has it.
 func (c *compiler) open(field string, cfg *configv1.Backend) {
 	b, err := c.pool.Open(upstream.Options{
-		Config: cfg, Consul: c.cfg.GetConsul(), Zone: c.cfg.GetZone(), Version: c.options.version,
-		MaxMessageBytes: int(c.cfg.GetLimits().GetMaxMessageBytes()), Log: c.options.log,
+		Config: cfg, Consul: c.cfg.GetConsul(), CacheDirectory: c.cfg.GetDiscovery().GetCacheDirectory(), Zone: c.cfg.GetZone(),
+		Version: c.options.version, MaxMessageBytes: int(c.cfg.GetLimits().GetMaxMessageBytes()), Log: c.options.log,
 	})
 	c.backends = append(c.backends, b)
 	if errors.Is(err, upstream.ErrConsul) {

@@ -142,7 +142,7 @@ func TestRefusedText(t *testing.T) {
 		},
 		{"control character", "a: \x01", "c.yaml: not valid YAML: control characters are not allowed"},
 		{"CR line ends", "\rfoo: 1\r" + minimal, "c.yaml:2:1 unknown field \"foo\", expected one of listeners, admin, backends, " +
-			"policies, descriptors, reflection, limits, drain_timeout, access_log, timeouts, trusted_proxies, reload, drain_delay, rest, consul, zone\n   2 | foo: 1\n   2 | ^"},
+			"policies, descriptors, reflection, limits, drain_timeout, access_log, timeouts, trusted_proxies, reload, drain_delay, rest, consul, zone, discovery\n   2 | foo: 1\n   2 | ^"},
 		{
 			"CRLF line ends", strings.ReplaceAll(minimal, "\n", "\r\n") + "limits: 7\r\n",
 			"c.yaml:7:9 limits: must be a mapping with some of the fields max_message_bytes, max_concurrent_streams, max_header_bytes, " +
@@ -325,7 +325,7 @@ func TestLoadResolvesFilesAgainstItsFolder(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "gateway.yaml")
 	const yaml = "listeners:\n- address: :1\n  tls: {certificates: [{certificate_file: tls/a.pem, private_key_file: ./a.key}]}\n" + backends +
-		"descriptors: {images: [image.binpb, /abs.binpb]}\n"
+		"descriptors: {images: [image.binpb, /abs.binpb], cache_directory: cache}\ndiscovery: {cache_directory: cache}\n"
 	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -335,8 +335,13 @@ func TestLoadResolvesFilesAgainstItsFolder(t *testing.T) {
 	}
 	cfg := read.Config()
 	tls := cfg.GetListeners()[0].GetTls().GetCertificates()[0]
-	got := append([]string{tls.GetCertificateFile(), tls.GetPrivateKeyFile()}, cfg.GetDescriptors().GetImages()...)
-	want := []string{filepath.Join(dir, "tls/a.pem"), filepath.Join(dir, "a.key"), filepath.Join(dir, "image.binpb"), "/abs.binpb"}
+	got := append([]string{
+		tls.GetCertificateFile(), tls.GetPrivateKeyFile(), cfg.GetDescriptors().GetCacheDirectory(), cfg.GetDiscovery().GetCacheDirectory(),
+	}, cfg.GetDescriptors().GetImages()...)
+	want := []string{
+		filepath.Join(dir, "tls/a.pem"), filepath.Join(dir, "a.key"), filepath.Join(dir, "cache"), filepath.Join(dir, "cache"),
+		filepath.Join(dir, "image.binpb"), "/abs.binpb",
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}

@@ -180,6 +180,9 @@ func resolveFiles(cfg *configv1.Config, dir string) {
 			resolveCertificate(dir, tls.GetCertificate())
 		}
 	}
+	if d := cfg.GetDiscovery(); d != nil {
+		d.CacheDirectory = resolve(dir, d.GetCacheDirectory())
+	}
 	d := cfg.GetDescriptors()
 	for _, files := range [][]string{d.GetImages(), d.GetDirectories(), d.GetServiceConfigs()} {
 		for i, file := range files {

@@ -27,6 +27,7 @@ var scenarios = []scenario{
 	{"an instance takes 2 s instead of 20 ms, and recovers", slowed},
 	{"clients give up calls, and an instance answers NOT_FOUND", blameless},
 	{"the Consul agent is killed, and comes back empty", agentLost},
+	{"the gateway is started anew while the agent is away", startedAlone},
 	{"Consul denies the gateway's token, then filters its answers", tokenLost},
 	{"497 of 500 instances come and go", flapping},
 	{"none: weights 7:2:1, and 32 clients without a pause", weighted},

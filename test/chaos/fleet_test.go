@@ -17,9 +17,10 @@ const (
 type fleet struct {
 	*gateway
 
-	agent     *agent
-	instances []*instance
-	token     string // The path of the gateway's token file.
+	agent         *agent
+	instances     []*instance
+	token         string // The path of the gateway's token file.
+	configuration string
 }
 
 // startFleet starts a fleet with one instance for each weight, all of them registered, and returns once each has answered.
@@ -32,9 +33,10 @@ func startFleet(t *testing.T, a *agent, balancing string, weights ...int) *fleet
 		f.instances[n].weight = weight
 	}
 	f.registerAll(t)
-	configuration := fmt.Sprintf(`listeners: [{address: "127.0.0.1:0"}]
+	f.configuration = fmt.Sprintf(`listeners: [{address: "127.0.0.1:0"}]
 admin: {address: "127.0.0.1:0"}
 consul: {address: %q%s}
+discovery: {cache_directory: %q}
 backends:
   - name: inventory
     target: consul:///%s
@@ -44,8 +46,8 @@ policies:
   - selectors: [food.inventory.v1.InventoryService.GetMenu]
     policy: {auth: {public: true}}
 access_log: {disabled: true}
-`, a.address, f.tokenFile(), serviceName, balancing)
-	f.gateway = startGateway(t, configuration)
+`, a.address, f.tokenFile(), filepath.Join(t.TempDir(), "cache"), serviceName, balancing)
+	f.gateway = startGateway(t, f.configuration)
 	f.warmUp(t)
 	return f
 }

@@ -40,6 +40,32 @@ func agentLost(t *testing.T) result {
 	return resultOf(outcomes, rounded(took)+" after instances were registered anew; then "+rounded(next)+" to the first call of another one")
 }
 
+// startedAlone has another gateway begin with what the first has left on disk.
+func startedAlone(t *testing.T) result {
+	f := threeEqual(t)
+	f.agent.kill()
+	f.stop(t)
+	f.gateway = startGateway(t, f.configuration)
+	at := time.Now()
+	if err := f.rest(t.Context(), "restaurants/first/menu"); err != nil {
+		t.Errorf("the first call: %v", err)
+	}
+	first := time.Since(at)
+	l := f.load(t)
+	pause(shorter(10*time.Second, 3*time.Second))
+	if age := keptAll(t, f, "after a start without the agent").age(t); age < time.Since(at) || age > time.Since(at)+time.Minute {
+		t.Errorf("the set of instances is said to be %v old, %v after the start", age, time.Since(at))
+	}
+	f.agent.begin(t)
+	f.registerAll(t)
+	took := within(t, heard, "the gateway to hear from the new agent", func() bool { return f.backend(t).Error == "" })
+	next := f.registerOneMore(t, 2*told)
+	outcomes := l.stop()
+	allSucceeded(t, at, outcomes)
+	return resultOf(outcomes, rounded(first)+" to the first answer; well "+rounded(took)+
+		" after instances were registered anew; then "+rounded(next)+" to the first call of another one")
+}
+
 // keptAll wants operators to see that something is wrong with the registry, and no instance to be lost.
 func keptAll(t *testing.T, f *fleet, when string) backend {
 	t.Helper()

@@ -2,14 +2,14 @@ package reflection
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
+
+	"github.com/cardea-gateway/cardea/internal/atomicfile"
 )
 
 // kept is an answer as a file holds it.
@@ -27,31 +27,12 @@ func Keep(path string, a *Answer) error {
 	}
 	data, err := json.Marshal(kept{a.Version, a.Services, files})
 	if err == nil {
-		err = os.MkdirAll(filepath.Dir(path), 0o700)
-	}
-	if err == nil {
-		err = replace(path, data)
+		err = atomicfile.Write(path, data)
 	}
 	if err != nil {
 		return fmt.Errorf("cache of descriptors: %w", err)
 	}
 	return nil
-}
-
-func replace(path string, data []byte) error {
-	file, err := os.CreateTemp(filepath.Dir(path), ".new-*") // Readable by the owner alone.
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(data)
-	err = errors.Join(err, file.Sync(), file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(file.Name()) // It may be gone already.
-	}
-	return err
 }
 
 // Kept reads an answer from a file, and when it was written. A file that is not there is an error that wraps [os.ErrNotExist].

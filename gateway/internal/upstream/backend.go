@@ -27,6 +27,8 @@ type Options struct {
 	Config *configv1.Backend
 	// Consul is the agent for targets of that kind. Nil: the one on this machine.
 	Consul *configv1.Consul
+	// CacheDirectory is where sets of instances are kept, for a start while a registry fails. Empty: nowhere.
+	CacheDirectory string
 	// Zone is where the gateway runs. Empty: nobody knows.
 	Zone string
 	// MaxMessageBytes bounds a message in either direction, after decompression.
@@ -79,9 +81,8 @@ type connection struct {
 func (o Options) identity() string {
 	about := proto.CloneOf(o.Config)
 	about.Name, about.Services, about.Hosts, about.Reflection, about.HashKey = "", nil, nil, nil, nil
-	var agent *configv1.Consul // Of no use to other targets.
-	if strings.HasPrefix(o.Config.GetTarget(), "consul:") && o.Consul != nil {
-		agent = proto.CloneOf(o.Consul)
+	agent := proto.CloneOf(o.agent())
+	if agent != nil {
 		agent.Register = nil
 	}
 	zone := ""
@@ -91,7 +92,15 @@ func (o Options) identity() string {
 	deterministic := proto.MarshalOptions{Deterministic: true}
 	instances, _ := deterministic.Marshal(about) // Of valid text, it can't fail.
 	consul, _ := deterministic.Marshal(agent)
-	return fmt.Sprintf("%q %q %q %d %s", instances, consul, zone, o.MaxMessageBytes, o.Version)
+	return fmt.Sprintf("%q %q %q %q %d %s", instances, consul, o.CacheDirectory, zone, o.MaxMessageBytes, o.Version)
+}
+
+// agent is the agent of the options if it is of use to the target.
+func (o Options) agent() *configv1.Consul {
+	if strings.HasPrefix(o.Config.GetTarget(), "consul:") {
+		return o.Consul
+	}
+	return nil
 }
 
 // dial returns a connection without connecting. It begins with the instances that are known. Errors are a target that can't be

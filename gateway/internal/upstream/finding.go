@@ -1,9 +1,12 @@
 package upstream
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 
 	"google.golang.org/grpc/resolver"
@@ -41,12 +44,21 @@ func (o Options) find() (*finding, error) {
 			return nil, err
 		}
 		f.source, f.resolver = source, discovery.NewResolver(source, o.log())
+		if o.CacheDirectory != "" {
+			f.resolver.Cache(o.cacheFile())
+		}
 		f.builder = f.resolver
 	}
 	if o.Config.GetTls() != nil && scheme != "dns" { // The certificates are for the name that was looked up.
 		f.builder = named{f.builder}
 	}
 	return f, nil
+}
+
+// cacheFile is where the instances of the target are kept, as the agent knows them: another one may know others.
+func (o Options) cacheFile() string {
+	id := sha256.Sum256([]byte(o.Config.GetTarget() + " " + o.agent().GetAddress()))
+	return filepath.Join(o.CacheDirectory, "instances-"+hex.EncodeToString(id[:6])+".json")
 }
 
 func (o Options) source(scheme string) (discovery.Source, error) {

@@ -97,6 +97,53 @@ func TestPoolPassesOnWhatIsKnown(t *testing.T) {
 	await(second, "what was known is lost")
 }
 
+// TestPoolBeginsWithTheCache has a file vanish before another process starts.
+func TestPoolBeginsWithTheCache(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "orders.yaml")
+	if err := os.WriteFile(path, []byte("instances: [{address: '127.0.0.1:1'}]"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Config: &configv1.Backend{Name: "a", Target: "file://" + path}, CacheDirectory: filepath.Join(t.TempDir(), "cache")}
+	for _, when := range []string{"the file was not read", "what was kept is not used"} {
+		var pool Pool
+		b, err := pool.Open(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Connect()
+		for deadline := time.Now().Add(10 * time.Second); len(b.Status().Instances) == 0; {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: %+v", when, b.Status())
+			}
+		}
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+		_ = os.Remove(path) // It is gone the second time.
+	}
+}
+
+// TestCacheFiles gives a file to each target, and to each agent that is asked for it.
+func TestCacheFiles(t *testing.T) {
+	seen := map[string]string{}
+	for name, o := range map[string]Options{
+		"orders":               {Config: &configv1.Backend{Target: "consul:///orders"}},
+		"orders elsewhere":     {Config: &configv1.Backend{Target: "consul:///orders"}, Consul: &configv1.Consul{Address: "10.0.0.1:8500"}},
+		"payments":             {Config: &configv1.Backend{Target: "consul:///payments"}},
+		"the same name in DNS": {Config: &configv1.Backend{Target: "dns:///orders:1"}},
+	} {
+		o.CacheDirectory = "cache"
+		if other := seen[o.cacheFile()]; other != "" {
+			t.Errorf("%s and %s share a file", name, other)
+		}
+		seen[o.cacheFile()] = name
+	}
+	list := Options{Config: &configv1.Backend{Target: "dns:///orders:1"}, Consul: &configv1.Consul{Address: "10.0.0.1:8500"}, CacheDirectory: "cache"}
+	if seen[list.cacheFile()] == "" {
+		t.Error("an agent matters to DNS")
+	}
+}
+
 // TestPoolSharesWhatIsAlike changes what some backends use and others don't.
 func TestPoolSharesWhatIsAlike(t *testing.T) {
 	agent := &configv1.Consul{Address: "127.0.0.1:8500"}
@@ -113,6 +160,7 @@ func TestPoolSharesWhatIsAlike(t *testing.T) {
 		"Consul, another agent":           {Options{Config: consul, Consul: agent}, Options{Config: consul, Consul: other}, false},
 		"Consul, another registration":    {Options{Config: consul, Consul: agent}, Options{Config: consul, Consul: registered}, true},
 		"another zone, which is not used": {Options{Config: static, Zone: "a"}, Options{Config: static, Zone: "b"}, true},
+		"another folder for the cache":    {Options{Config: consul, CacheDirectory: "a"}, Options{Config: consul, CacheDirectory: "b"}, false},
 		"another zone":                    {Options{Config: zoned, Zone: "a"}, Options{Config: zoned, Zone: "b"}, false},
 	} {
 		if shared := tc.a.identity() == tc.b.identity(); shared != tc.shared {

@@ -139,7 +139,7 @@ func (x ClientCertificates_Mode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ClientCertificates_Mode.Descriptor instead.
 func (ClientCertificates_Mode) EnumDescriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{6, 0}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{7, 0}
 }
 
 // Config is the root of the configuration file.
@@ -178,7 +178,9 @@ type Config struct {
 	// The Consul agent that knows the instances of backends whose targets begin with consul:///.
 	Consul *Consul `protobuf:"bytes,15,opt,name=consul,proto3" json:"consul,omitempty"`
 	// Where the gateway runs, such as eu-west-1a. Backends with prefer_zone call instances of this zone first.
-	Zone          string `protobuf:"bytes,16,opt,name=zone,proto3" json:"zone,omitempty"`
+	Zone string `protobuf:"bytes,16,opt,name=zone,proto3" json:"zone,omitempty"`
+	// How the gateway finds the instances of backends, whatever their registry.
+	Discovery     *Discovery `protobuf:"bytes,17,opt,name=discovery,proto3" json:"discovery,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -325,6 +327,60 @@ func (x *Config) GetZone() string {
 	return ""
 }
 
+func (x *Config) GetDiscovery() *Discovery {
+	if x != nil {
+		return x.Discovery
+	}
+	return nil
+}
+
+// Discovery is how the gateway finds the instances of backends, whatever their registry.
+type Discovery struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The folder where the gateway keeps which instances registries have told, for a start while a registry fails. Who may
+	// write there decides where calls go. Empty: it keeps nothing.
+	CacheDirectory string `protobuf:"bytes,1,opt,name=cache_directory,json=cacheDirectory,proto3" json:"cache_directory,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Discovery) Reset() {
+	*x = Discovery{}
+	mi := &file_cardea_config_v1_config_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Discovery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Discovery) ProtoMessage() {}
+
+func (x *Discovery) ProtoReflect() protoreflect.Message {
+	mi := &file_cardea_config_v1_config_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Discovery.ProtoReflect.Descriptor instead.
+func (*Discovery) Descriptor() ([]byte, []int) {
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Discovery) GetCacheDirectory() string {
+	if x != nil {
+		return x.CacheDirectory
+	}
+	return ""
+}
+
 // Consul is an agent of Consul, usually the one on the same machine.
 type Consul struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -346,7 +402,7 @@ type Consul struct {
 
 func (x *Consul) Reset() {
 	*x = Consul{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[1]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -358,7 +414,7 @@ func (x *Consul) String() string {
 func (*Consul) ProtoMessage() {}
 
 func (x *Consul) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[1]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -371,7 +427,7 @@ func (x *Consul) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Consul.ProtoReflect.Descriptor instead.
 func (*Consul) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{1}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Consul) GetAddress() string {
@@ -429,7 +485,7 @@ type ConsulRegistration struct {
 
 func (x *ConsulRegistration) Reset() {
 	*x = ConsulRegistration{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[2]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -441,7 +497,7 @@ func (x *ConsulRegistration) String() string {
 func (*ConsulRegistration) ProtoMessage() {}
 
 func (x *ConsulRegistration) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[2]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -454,7 +510,7 @@ func (x *ConsulRegistration) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsulRegistration.ProtoReflect.Descriptor instead.
 func (*ConsulRegistration) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{2}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ConsulRegistration) GetService() string {
@@ -511,7 +567,7 @@ type Listener struct {
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[3]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -523,7 +579,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[3]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -536,7 +592,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{3}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Listener) GetAddress() string {
@@ -588,7 +644,7 @@ type ListenerTls struct {
 
 func (x *ListenerTls) Reset() {
 	*x = ListenerTls{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[4]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -600,7 +656,7 @@ func (x *ListenerTls) String() string {
 func (*ListenerTls) ProtoMessage() {}
 
 func (x *ListenerTls) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[4]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -613,7 +669,7 @@ func (x *ListenerTls) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListenerTls.ProtoReflect.Descriptor instead.
 func (*ListenerTls) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{4}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListenerTls) GetCertificates() []*Certificate {
@@ -643,7 +699,7 @@ type Certificate struct {
 
 func (x *Certificate) Reset() {
 	*x = Certificate{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[5]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -655,7 +711,7 @@ func (x *Certificate) String() string {
 func (*Certificate) ProtoMessage() {}
 
 func (x *Certificate) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[5]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -668,7 +724,7 @@ func (x *Certificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
 func (*Certificate) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{5}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Certificate) GetCertificateFile() string {
@@ -698,7 +754,7 @@ type ClientCertificates struct {
 
 func (x *ClientCertificates) Reset() {
 	*x = ClientCertificates{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[6]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -710,7 +766,7 @@ func (x *ClientCertificates) String() string {
 func (*ClientCertificates) ProtoMessage() {}
 
 func (x *ClientCertificates) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[6]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -723,7 +779,7 @@ func (x *ClientCertificates) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientCertificates.ProtoReflect.Descriptor instead.
 func (*ClientCertificates) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{6}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ClientCertificates) GetMode() ClientCertificates_Mode {
@@ -752,7 +808,7 @@ type ProxyProtocol struct {
 
 func (x *ProxyProtocol) Reset() {
 	*x = ProxyProtocol{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[7]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -764,7 +820,7 @@ func (x *ProxyProtocol) String() string {
 func (*ProxyProtocol) ProtoMessage() {}
 
 func (x *ProxyProtocol) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[7]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -777,7 +833,7 @@ func (x *ProxyProtocol) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProxyProtocol.ProtoReflect.Descriptor instead.
 func (*ProxyProtocol) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{7}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ProxyProtocol) GetTrustedNetworks() []string {
@@ -798,7 +854,7 @@ type Admin struct {
 
 func (x *Admin) Reset() {
 	*x = Admin{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[8]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -810,7 +866,7 @@ func (x *Admin) String() string {
 func (*Admin) ProtoMessage() {}
 
 func (x *Admin) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[8]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -823,7 +879,7 @@ func (x *Admin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Admin.ProtoReflect.Descriptor instead.
 func (*Admin) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{8}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Admin) GetAddress() string {
@@ -877,7 +933,7 @@ type Backend struct {
 
 func (x *Backend) Reset() {
 	*x = Backend{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[9]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -889,7 +945,7 @@ func (x *Backend) String() string {
 func (*Backend) ProtoMessage() {}
 
 func (x *Backend) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[9]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -902,7 +958,7 @@ func (x *Backend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Backend.ProtoReflect.Descriptor instead.
 func (*Backend) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{9}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Backend) GetName() string {
@@ -1016,7 +1072,7 @@ type HashKey struct {
 
 func (x *HashKey) Reset() {
 	*x = HashKey{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[10]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1028,7 +1084,7 @@ func (x *HashKey) String() string {
 func (*HashKey) ProtoMessage() {}
 
 func (x *HashKey) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[10]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1041,7 +1097,7 @@ func (x *HashKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashKey.ProtoReflect.Descriptor instead.
 func (*HashKey) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{10}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *HashKey) GetHeader() string {
@@ -1084,7 +1140,7 @@ type OutlierDetection struct {
 
 func (x *OutlierDetection) Reset() {
 	*x = OutlierDetection{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[11]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1096,7 +1152,7 @@ func (x *OutlierDetection) String() string {
 func (*OutlierDetection) ProtoMessage() {}
 
 func (x *OutlierDetection) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[11]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1109,7 +1165,7 @@ func (x *OutlierDetection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutlierDetection.ProtoReflect.Descriptor instead.
 func (*OutlierDetection) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{11}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *OutlierDetection) GetDisabled() bool {
@@ -1182,7 +1238,7 @@ type HealthCheck struct {
 
 func (x *HealthCheck) Reset() {
 	*x = HealthCheck{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[12]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1194,7 +1250,7 @@ func (x *HealthCheck) String() string {
 func (*HealthCheck) ProtoMessage() {}
 
 func (x *HealthCheck) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[12]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1207,7 +1263,7 @@ func (x *HealthCheck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthCheck.ProtoReflect.Descriptor instead.
 func (*HealthCheck) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{12}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *HealthCheck) GetDisabled() bool {
@@ -1259,7 +1315,7 @@ type Connections struct {
 
 func (x *Connections) Reset() {
 	*x = Connections{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[13]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1271,7 +1327,7 @@ func (x *Connections) String() string {
 func (*Connections) ProtoMessage() {}
 
 func (x *Connections) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[13]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1284,7 +1340,7 @@ func (x *Connections) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Connections.ProtoReflect.Descriptor instead.
 func (*Connections) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{13}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Connections) GetMaxStreams() uint32 {
@@ -1315,7 +1371,7 @@ type BackendReflection struct {
 
 func (x *BackendReflection) Reset() {
 	*x = BackendReflection{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[14]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1327,7 +1383,7 @@ func (x *BackendReflection) String() string {
 func (*BackendReflection) ProtoMessage() {}
 
 func (x *BackendReflection) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[14]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1340,7 +1396,7 @@ func (x *BackendReflection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackendReflection.ProtoReflect.Descriptor instead.
 func (*BackendReflection) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{14}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *BackendReflection) GetInterval() *durationpb.Duration {
@@ -1373,7 +1429,7 @@ type BackendTls struct {
 
 func (x *BackendTls) Reset() {
 	*x = BackendTls{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[15]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1385,7 +1441,7 @@ func (x *BackendTls) String() string {
 func (*BackendTls) ProtoMessage() {}
 
 func (x *BackendTls) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[15]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1398,7 +1454,7 @@ func (x *BackendTls) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackendTls.ProtoReflect.Descriptor instead.
 func (*BackendTls) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{15}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *BackendTls) GetCaFile() string {
@@ -1436,7 +1492,7 @@ type PolicyRule struct {
 
 func (x *PolicyRule) Reset() {
 	*x = PolicyRule{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[16]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1448,7 +1504,7 @@ func (x *PolicyRule) String() string {
 func (*PolicyRule) ProtoMessage() {}
 
 func (x *PolicyRule) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[16]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1461,7 +1517,7 @@ func (x *PolicyRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyRule.ProtoReflect.Descriptor instead.
 func (*PolicyRule) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{16}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *PolicyRule) GetSelectors() []string {
@@ -1500,7 +1556,7 @@ type Descriptors struct {
 
 func (x *Descriptors) Reset() {
 	*x = Descriptors{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[17]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1512,7 +1568,7 @@ func (x *Descriptors) String() string {
 func (*Descriptors) ProtoMessage() {}
 
 func (x *Descriptors) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[17]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1525,7 +1581,7 @@ func (x *Descriptors) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Descriptors.ProtoReflect.Descriptor instead.
 func (*Descriptors) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{17}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Descriptors) GetImages() []string {
@@ -1567,7 +1623,7 @@ type Reflection struct {
 
 func (x *Reflection) Reset() {
 	*x = Reflection{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[18]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1579,7 +1635,7 @@ func (x *Reflection) String() string {
 func (*Reflection) ProtoMessage() {}
 
 func (x *Reflection) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[18]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1592,7 +1648,7 @@ func (x *Reflection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reflection.ProtoReflect.Descriptor instead.
 func (*Reflection) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{18}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Reflection) GetEnabled() bool {
@@ -1629,7 +1685,7 @@ type Limits struct {
 
 func (x *Limits) Reset() {
 	*x = Limits{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[19]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1641,7 +1697,7 @@ func (x *Limits) String() string {
 func (*Limits) ProtoMessage() {}
 
 func (x *Limits) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[19]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1654,7 +1710,7 @@ func (x *Limits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limits.ProtoReflect.Descriptor instead.
 func (*Limits) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{19}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Limits) GetMaxMessageBytes() uint32 {
@@ -1737,7 +1793,7 @@ type Timeouts struct {
 
 func (x *Timeouts) Reset() {
 	*x = Timeouts{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[20]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1749,7 +1805,7 @@ func (x *Timeouts) String() string {
 func (*Timeouts) ProtoMessage() {}
 
 func (x *Timeouts) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[20]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1762,7 +1818,7 @@ func (x *Timeouts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timeouts.ProtoReflect.Descriptor instead.
 func (*Timeouts) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{20}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Timeouts) GetRequestHeader() *durationpb.Duration {
@@ -1828,7 +1884,7 @@ type Reload struct {
 
 func (x *Reload) Reset() {
 	*x = Reload{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[21]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1840,7 +1896,7 @@ func (x *Reload) String() string {
 func (*Reload) ProtoMessage() {}
 
 func (x *Reload) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[21]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1853,7 +1909,7 @@ func (x *Reload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reload.ProtoReflect.Descriptor instead.
 func (*Reload) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{21}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Reload) GetIgnoreFileChanges() bool {
@@ -1887,7 +1943,7 @@ type Rest struct {
 
 func (x *Rest) Reset() {
 	*x = Rest{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[22]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1899,7 +1955,7 @@ func (x *Rest) String() string {
 func (*Rest) ProtoMessage() {}
 
 func (x *Rest) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[22]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1912,7 +1968,7 @@ func (x *Rest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rest.ProtoReflect.Descriptor instead.
 func (*Rest) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{22}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Rest) GetIgnoreUnknownQueryParameters() bool {
@@ -1954,7 +2010,7 @@ type JsonFormat struct {
 
 func (x *JsonFormat) Reset() {
 	*x = JsonFormat{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[23]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1966,7 +2022,7 @@ func (x *JsonFormat) String() string {
 func (*JsonFormat) ProtoMessage() {}
 
 func (x *JsonFormat) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[23]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1979,7 +2035,7 @@ func (x *JsonFormat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JsonFormat.ProtoReflect.Descriptor instead.
 func (*JsonFormat) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{23}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *JsonFormat) GetEmitDefaults() bool {
@@ -2021,7 +2077,7 @@ type AccessLog struct {
 
 func (x *AccessLog) Reset() {
 	*x = AccessLog{}
-	mi := &file_cardea_config_v1_config_proto_msgTypes[24]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2033,7 +2089,7 @@ func (x *AccessLog) String() string {
 func (*AccessLog) ProtoMessage() {}
 
 func (x *AccessLog) ProtoReflect() protoreflect.Message {
-	mi := &file_cardea_config_v1_config_proto_msgTypes[24]
+	mi := &file_cardea_config_v1_config_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2046,7 +2102,7 @@ func (x *AccessLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessLog.ProtoReflect.Descriptor instead.
 func (*AccessLog) Descriptor() ([]byte, []int) {
-	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{24}
+	return file_cardea_config_v1_config_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *AccessLog) GetDisabled() bool {
@@ -2060,7 +2116,7 @@ var File_cardea_config_v1_config_proto protoreflect.FileDescriptor
 
 const file_cardea_config_v1_config_proto_rawDesc = "" +
 	"\n" +
-	"\x1dcardea/config/v1/config.proto\x12\x10cardea.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcardea/policy/v1/policy.proto\x1a\x1egoogle/protobuf/duration.proto\"\xfa\a\n" +
+	"\x1dcardea/config/v1/config.proto\x12\x10cardea.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcardea/policy/v1/policy.proto\x1a\x1egoogle/protobuf/duration.proto\"\xb5\b\n" +
 	"\x06Config\x12B\n" +
 	"\tlisteners\x18\x01 \x03(\v2\x1a.cardea.config.v1.ListenerB\b\xbaH\x05\x92\x01\x02\b\x01R\tlisteners\x12-\n" +
 	"\x05admin\x18\x02 \x01(\v2\x17.cardea.config.v1.AdminR\x05admin\x12?\n" +
@@ -2085,7 +2141,10 @@ const file_cardea_config_v1_config_proto_rawDesc = "" +
 	"drainDelay\x12*\n" +
 	"\x04rest\x18\x0e \x01(\v2\x16.cardea.config.v1.RestR\x04rest\x120\n" +
 	"\x06consul\x18\x0f \x01(\v2\x18.cardea.config.v1.ConsulR\x06consul\x12\x12\n" +
-	"\x04zone\x18\x10 \x01(\tR\x04zone\"\x9a\x03\n" +
+	"\x04zone\x18\x10 \x01(\tR\x04zone\x129\n" +
+	"\tdiscovery\x18\x11 \x01(\v2\x1b.cardea.config.v1.DiscoveryR\tdiscovery\"4\n" +
+	"\tDiscovery\x12'\n" +
+	"\x0fcache_directory\x18\x01 \x01(\tR\x0ecacheDirectory\"\x9a\x03\n" +
 	"\x06Consul\x12\xb7\x01\n" +
 	"\aaddress\x18\x01 \x01(\tB\x9c\x01\xbaH\x98\x01\xba\x01\x91\x01\n" +
 	"\x15address.host_and_port\x127must be host:port, such as 127.0.0.1:8500 or [::1]:8500\x1a?this.matches('^(\\\\[[0-9a-fA-F:.]+\\\\]|[^:\\\\[\\\\]]+):[0-9]{1,5}$')\xd8\x01\x01R\aaddress\x12\x1d\n" +
@@ -2258,94 +2317,96 @@ func file_cardea_config_v1_config_proto_rawDescGZIP() []byte {
 }
 
 var file_cardea_config_v1_config_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_cardea_config_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_cardea_config_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_cardea_config_v1_config_proto_goTypes = []any{
 	(LoadBalancing)(0),           // 0: cardea.config.v1.LoadBalancing
 	(ClientCertificates_Mode)(0), // 1: cardea.config.v1.ClientCertificates.Mode
 	(*Config)(nil),               // 2: cardea.config.v1.Config
-	(*Consul)(nil),               // 3: cardea.config.v1.Consul
-	(*ConsulRegistration)(nil),   // 4: cardea.config.v1.ConsulRegistration
-	(*Listener)(nil),             // 5: cardea.config.v1.Listener
-	(*ListenerTls)(nil),          // 6: cardea.config.v1.ListenerTls
-	(*Certificate)(nil),          // 7: cardea.config.v1.Certificate
-	(*ClientCertificates)(nil),   // 8: cardea.config.v1.ClientCertificates
-	(*ProxyProtocol)(nil),        // 9: cardea.config.v1.ProxyProtocol
-	(*Admin)(nil),                // 10: cardea.config.v1.Admin
-	(*Backend)(nil),              // 11: cardea.config.v1.Backend
-	(*HashKey)(nil),              // 12: cardea.config.v1.HashKey
-	(*OutlierDetection)(nil),     // 13: cardea.config.v1.OutlierDetection
-	(*HealthCheck)(nil),          // 14: cardea.config.v1.HealthCheck
-	(*Connections)(nil),          // 15: cardea.config.v1.Connections
-	(*BackendReflection)(nil),    // 16: cardea.config.v1.BackendReflection
-	(*BackendTls)(nil),           // 17: cardea.config.v1.BackendTls
-	(*PolicyRule)(nil),           // 18: cardea.config.v1.PolicyRule
-	(*Descriptors)(nil),          // 19: cardea.config.v1.Descriptors
-	(*Reflection)(nil),           // 20: cardea.config.v1.Reflection
-	(*Limits)(nil),               // 21: cardea.config.v1.Limits
-	(*Timeouts)(nil),             // 22: cardea.config.v1.Timeouts
-	(*Reload)(nil),               // 23: cardea.config.v1.Reload
-	(*Rest)(nil),                 // 24: cardea.config.v1.Rest
-	(*JsonFormat)(nil),           // 25: cardea.config.v1.JsonFormat
-	(*AccessLog)(nil),            // 26: cardea.config.v1.AccessLog
-	(*durationpb.Duration)(nil),  // 27: google.protobuf.Duration
-	(*v1.Policy)(nil),            // 28: cardea.policy.v1.Policy
+	(*Discovery)(nil),            // 3: cardea.config.v1.Discovery
+	(*Consul)(nil),               // 4: cardea.config.v1.Consul
+	(*ConsulRegistration)(nil),   // 5: cardea.config.v1.ConsulRegistration
+	(*Listener)(nil),             // 6: cardea.config.v1.Listener
+	(*ListenerTls)(nil),          // 7: cardea.config.v1.ListenerTls
+	(*Certificate)(nil),          // 8: cardea.config.v1.Certificate
+	(*ClientCertificates)(nil),   // 9: cardea.config.v1.ClientCertificates
+	(*ProxyProtocol)(nil),        // 10: cardea.config.v1.ProxyProtocol
+	(*Admin)(nil),                // 11: cardea.config.v1.Admin
+	(*Backend)(nil),              // 12: cardea.config.v1.Backend
+	(*HashKey)(nil),              // 13: cardea.config.v1.HashKey
+	(*OutlierDetection)(nil),     // 14: cardea.config.v1.OutlierDetection
+	(*HealthCheck)(nil),          // 15: cardea.config.v1.HealthCheck
+	(*Connections)(nil),          // 16: cardea.config.v1.Connections
+	(*BackendReflection)(nil),    // 17: cardea.config.v1.BackendReflection
+	(*BackendTls)(nil),           // 18: cardea.config.v1.BackendTls
+	(*PolicyRule)(nil),           // 19: cardea.config.v1.PolicyRule
+	(*Descriptors)(nil),          // 20: cardea.config.v1.Descriptors
+	(*Reflection)(nil),           // 21: cardea.config.v1.Reflection
+	(*Limits)(nil),               // 22: cardea.config.v1.Limits
+	(*Timeouts)(nil),             // 23: cardea.config.v1.Timeouts
+	(*Reload)(nil),               // 24: cardea.config.v1.Reload
+	(*Rest)(nil),                 // 25: cardea.config.v1.Rest
+	(*JsonFormat)(nil),           // 26: cardea.config.v1.JsonFormat
+	(*AccessLog)(nil),            // 27: cardea.config.v1.AccessLog
+	(*durationpb.Duration)(nil),  // 28: google.protobuf.Duration
+	(*v1.Policy)(nil),            // 29: cardea.policy.v1.Policy
 }
 var file_cardea_config_v1_config_proto_depIdxs = []int32{
-	5,  // 0: cardea.config.v1.Config.listeners:type_name -> cardea.config.v1.Listener
-	10, // 1: cardea.config.v1.Config.admin:type_name -> cardea.config.v1.Admin
-	11, // 2: cardea.config.v1.Config.backends:type_name -> cardea.config.v1.Backend
-	18, // 3: cardea.config.v1.Config.policies:type_name -> cardea.config.v1.PolicyRule
-	19, // 4: cardea.config.v1.Config.descriptors:type_name -> cardea.config.v1.Descriptors
-	20, // 5: cardea.config.v1.Config.reflection:type_name -> cardea.config.v1.Reflection
-	21, // 6: cardea.config.v1.Config.limits:type_name -> cardea.config.v1.Limits
-	27, // 7: cardea.config.v1.Config.drain_timeout:type_name -> google.protobuf.Duration
-	26, // 8: cardea.config.v1.Config.access_log:type_name -> cardea.config.v1.AccessLog
-	22, // 9: cardea.config.v1.Config.timeouts:type_name -> cardea.config.v1.Timeouts
-	23, // 10: cardea.config.v1.Config.reload:type_name -> cardea.config.v1.Reload
-	27, // 11: cardea.config.v1.Config.drain_delay:type_name -> google.protobuf.Duration
-	24, // 12: cardea.config.v1.Config.rest:type_name -> cardea.config.v1.Rest
-	3,  // 13: cardea.config.v1.Config.consul:type_name -> cardea.config.v1.Consul
-	17, // 14: cardea.config.v1.Consul.tls:type_name -> cardea.config.v1.BackendTls
-	27, // 15: cardea.config.v1.Consul.max_stale:type_name -> google.protobuf.Duration
-	4,  // 16: cardea.config.v1.Consul.register:type_name -> cardea.config.v1.ConsulRegistration
-	27, // 17: cardea.config.v1.ConsulRegistration.ttl:type_name -> google.protobuf.Duration
-	6,  // 18: cardea.config.v1.Listener.tls:type_name -> cardea.config.v1.ListenerTls
-	9,  // 19: cardea.config.v1.Listener.proxy_protocol:type_name -> cardea.config.v1.ProxyProtocol
-	18, // 20: cardea.config.v1.Listener.policies:type_name -> cardea.config.v1.PolicyRule
-	7,  // 21: cardea.config.v1.ListenerTls.certificates:type_name -> cardea.config.v1.Certificate
-	8,  // 22: cardea.config.v1.ListenerTls.client_certificates:type_name -> cardea.config.v1.ClientCertificates
-	1,  // 23: cardea.config.v1.ClientCertificates.mode:type_name -> cardea.config.v1.ClientCertificates.Mode
-	0,  // 24: cardea.config.v1.Backend.load_balancing:type_name -> cardea.config.v1.LoadBalancing
-	17, // 25: cardea.config.v1.Backend.tls:type_name -> cardea.config.v1.BackendTls
-	16, // 26: cardea.config.v1.Backend.reflection:type_name -> cardea.config.v1.BackendReflection
-	12, // 27: cardea.config.v1.Backend.hash_key:type_name -> cardea.config.v1.HashKey
-	27, // 28: cardea.config.v1.Backend.slow_start:type_name -> google.protobuf.Duration
-	13, // 29: cardea.config.v1.Backend.outlier_detection:type_name -> cardea.config.v1.OutlierDetection
-	14, // 30: cardea.config.v1.Backend.health_check:type_name -> cardea.config.v1.HealthCheck
-	15, // 31: cardea.config.v1.Backend.connections:type_name -> cardea.config.v1.Connections
-	27, // 32: cardea.config.v1.OutlierDetection.slow_call:type_name -> google.protobuf.Duration
-	27, // 33: cardea.config.v1.OutlierDetection.ejection_time:type_name -> google.protobuf.Duration
-	27, // 34: cardea.config.v1.OutlierDetection.max_ejection_time:type_name -> google.protobuf.Duration
-	27, // 35: cardea.config.v1.HealthCheck.interval:type_name -> google.protobuf.Duration
-	27, // 36: cardea.config.v1.HealthCheck.timeout:type_name -> google.protobuf.Duration
-	27, // 37: cardea.config.v1.BackendReflection.interval:type_name -> google.protobuf.Duration
-	27, // 38: cardea.config.v1.BackendReflection.timeout:type_name -> google.protobuf.Duration
-	7,  // 39: cardea.config.v1.BackendTls.certificate:type_name -> cardea.config.v1.Certificate
-	28, // 40: cardea.config.v1.PolicyRule.policy:type_name -> cardea.policy.v1.Policy
-	27, // 41: cardea.config.v1.Timeouts.request_header:type_name -> google.protobuf.Duration
-	27, // 42: cardea.config.v1.Timeouts.request_body:type_name -> google.protobuf.Duration
-	27, // 43: cardea.config.v1.Timeouts.call:type_name -> google.protobuf.Duration
-	27, // 44: cardea.config.v1.Timeouts.max_call:type_name -> google.protobuf.Duration
-	27, // 45: cardea.config.v1.Timeouts.stream_idle:type_name -> google.protobuf.Duration
-	27, // 46: cardea.config.v1.Timeouts.connection_idle:type_name -> google.protobuf.Duration
-	27, // 47: cardea.config.v1.Timeouts.connection_age:type_name -> google.protobuf.Duration
-	27, // 48: cardea.config.v1.Reload.max_stream_age:type_name -> google.protobuf.Duration
-	25, // 49: cardea.config.v1.Rest.json:type_name -> cardea.config.v1.JsonFormat
-	50, // [50:50] is the sub-list for method output_type
-	50, // [50:50] is the sub-list for method input_type
-	50, // [50:50] is the sub-list for extension type_name
-	50, // [50:50] is the sub-list for extension extendee
-	0,  // [0:50] is the sub-list for field type_name
+	6,  // 0: cardea.config.v1.Config.listeners:type_name -> cardea.config.v1.Listener
+	11, // 1: cardea.config.v1.Config.admin:type_name -> cardea.config.v1.Admin
+	12, // 2: cardea.config.v1.Config.backends:type_name -> cardea.config.v1.Backend
+	19, // 3: cardea.config.v1.Config.policies:type_name -> cardea.config.v1.PolicyRule
+	20, // 4: cardea.config.v1.Config.descriptors:type_name -> cardea.config.v1.Descriptors
+	21, // 5: cardea.config.v1.Config.reflection:type_name -> cardea.config.v1.Reflection
+	22, // 6: cardea.config.v1.Config.limits:type_name -> cardea.config.v1.Limits
+	28, // 7: cardea.config.v1.Config.drain_timeout:type_name -> google.protobuf.Duration
+	27, // 8: cardea.config.v1.Config.access_log:type_name -> cardea.config.v1.AccessLog
+	23, // 9: cardea.config.v1.Config.timeouts:type_name -> cardea.config.v1.Timeouts
+	24, // 10: cardea.config.v1.Config.reload:type_name -> cardea.config.v1.Reload
+	28, // 11: cardea.config.v1.Config.drain_delay:type_name -> google.protobuf.Duration
+	25, // 12: cardea.config.v1.Config.rest:type_name -> cardea.config.v1.Rest
+	4,  // 13: cardea.config.v1.Config.consul:type_name -> cardea.config.v1.Consul
+	3,  // 14: cardea.config.v1.Config.discovery:type_name -> cardea.config.v1.Discovery
+	18, // 15: cardea.config.v1.Consul.tls:type_name -> cardea.config.v1.BackendTls
+	28, // 16: cardea.config.v1.Consul.max_stale:type_name -> google.protobuf.Duration
+	5,  // 17: cardea.config.v1.Consul.register:type_name -> cardea.config.v1.ConsulRegistration
+	28, // 18: cardea.config.v1.ConsulRegistration.ttl:type_name -> google.protobuf.Duration
+	7,  // 19: cardea.config.v1.Listener.tls:type_name -> cardea.config.v1.ListenerTls
+	10, // 20: cardea.config.v1.Listener.proxy_protocol:type_name -> cardea.config.v1.ProxyProtocol
+	19, // 21: cardea.config.v1.Listener.policies:type_name -> cardea.config.v1.PolicyRule
+	8,  // 22: cardea.config.v1.ListenerTls.certificates:type_name -> cardea.config.v1.Certificate
+	9,  // 23: cardea.config.v1.ListenerTls.client_certificates:type_name -> cardea.config.v1.ClientCertificates
+	1,  // 24: cardea.config.v1.ClientCertificates.mode:type_name -> cardea.config.v1.ClientCertificates.Mode
+	0,  // 25: cardea.config.v1.Backend.load_balancing:type_name -> cardea.config.v1.LoadBalancing
+	18, // 26: cardea.config.v1.Backend.tls:type_name -> cardea.config.v1.BackendTls
+	17, // 27: cardea.config.v1.Backend.reflection:type_name -> cardea.config.v1.BackendReflection
+	13, // 28: cardea.config.v1.Backend.hash_key:type_name -> cardea.config.v1.HashKey
+	28, // 29: cardea.config.v1.Backend.slow_start:type_name -> google.protobuf.Duration
+	14, // 30: cardea.config.v1.Backend.outlier_detection:type_name -> cardea.config.v1.OutlierDetection
+	15, // 31: cardea.config.v1.Backend.health_check:type_name -> cardea.config.v1.HealthCheck
+	16, // 32: cardea.config.v1.Backend.connections:type_name -> cardea.config.v1.Connections
+	28, // 33: cardea.config.v1.OutlierDetection.slow_call:type_name -> google.protobuf.Duration
+	28, // 34: cardea.config.v1.OutlierDetection.ejection_time:type_name -> google.protobuf.Duration
+	28, // 35: cardea.config.v1.OutlierDetection.max_ejection_time:type_name -> google.protobuf.Duration
+	28, // 36: cardea.config.v1.HealthCheck.interval:type_name -> google.protobuf.Duration
+	28, // 37: cardea.config.v1.HealthCheck.timeout:type_name -> google.protobuf.Duration
+	28, // 38: cardea.config.v1.BackendReflection.interval:type_name -> google.protobuf.Duration
+	28, // 39: cardea.config.v1.BackendReflection.timeout:type_name -> google.protobuf.Duration
+	8,  // 40: cardea.config.v1.BackendTls.certificate:type_name -> cardea.config.v1.Certificate
+	29, // 41: cardea.config.v1.PolicyRule.policy:type_name -> cardea.policy.v1.Policy
+	28, // 42: cardea.config.v1.Timeouts.request_header:type_name -> google.protobuf.Duration
+	28, // 43: cardea.config.v1.Timeouts.request_body:type_name -> google.protobuf.Duration
+	28, // 44: cardea.config.v1.Timeouts.call:type_name -> google.protobuf.Duration
+	28, // 45: cardea.config.v1.Timeouts.max_call:type_name -> google.protobuf.Duration
+	28, // 46: cardea.config.v1.Timeouts.stream_idle:type_name -> google.protobuf.Duration
+	28, // 47: cardea.config.v1.Timeouts.connection_idle:type_name -> google.protobuf.Duration
+	28, // 48: cardea.config.v1.Timeouts.connection_age:type_name -> google.protobuf.Duration
+	28, // 49: cardea.config.v1.Reload.max_stream_age:type_name -> google.protobuf.Duration
+	26, // 50: cardea.config.v1.Rest.json:type_name -> cardea.config.v1.JsonFormat
+	51, // [51:51] is the sub-list for method output_type
+	51, // [51:51] is the sub-list for method input_type
+	51, // [51:51] is the sub-list for extension type_name
+	51, // [51:51] is the sub-list for extension extendee
+	0,  // [0:51] is the sub-list for field type_name
 }
 
 func init() { file_cardea_config_v1_config_proto_init() }
@@ -2359,7 +2420,7 @@ func file_cardea_config_v1_config_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cardea_config_v1_config_proto_rawDesc), len(file_cardea_config_v1_config_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   25,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
